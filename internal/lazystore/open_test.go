@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lazystore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/lazystore"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest"
+)
+
+// A lazy store keeps the contract of the store behind it.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(_ *testing.T, e store.Env) store.Store {
+		return lazystore.New(new(memory.Module), e, lazystore.Options{})
+	})
+}
+
+func newOpener() *opener {
+	return &opener{faulty: &faulty{inner: memory.New(memory.Options{}, env())}}
+}
+
+func TestOpensOnceWhenNeeded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpener()
+		o.gate = make(chan struct{})
+		s := lazystore.New(o, env(), lazystore.Options{})
+		synctest.Wait()
+		if o.opens != 0 {
+			t.Fatal("New opened the store")
+		}
+		errs := make([]error, 64)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				if i%2 == 0 {
+					errs[i] = s.Ready(t.Context())
+				} else {
+					errs[i] = s.Create(t.Context(), record(1))
+				}
+			})
+		}
+		synctest.Wait()
+		close(o.gate)
+		wg.Wait()
+		for _, err := range errs {
+			wantNil(t, err)
+		}
+		if o.opens != 1 {
+			t.Errorf("opened %d times", o.opens)
+		}
+	})
+}
+
+func TestOpenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpener()
+		o.plan = []error{errBroken, errBroken}
+		s := lazystore.New(o, env(), lazystore.Options{})
+		wantUnknown(t, s.Ready(t.Context()), errBroken)
+		_, err := s.Get(t.Context(), record(1).Key)
+		wantUnknown(t, err, errBroken)
+		wantNil(t, s.Ready(t.Context()))
+		if backend, err := s.Backend(t.Context()); backend != store.Store(o.faulty) || err != nil {
+			t.Errorf("Backend returned %v, %v", backend, err)
+		}
+		if o.opens != 3 {
+			t.Errorf("opened %d times, want 3", o.opens)
+		}
+	})
+}
+
+// A write waits for the store as it waits for an answer.
+func TestWriteOutlivesAFailedOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpener()
+		o.plan = []error{errBroken, errBroken, errBroken}
+		s := lazystore.New(o, env(), lazystore.Options{})
+		wantNil(t, s.Create(t.Context(), record(1)))
+	})
+}
+
+// Whoever stops waiting does not stop the opening.
+func TestOpenBelongsToNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpener()
+		o.gate = make(chan struct{})
+		s := lazystore.New(o, env(), lazystore.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		wantUnknown(t, s.Ready(ctx), context.DeadlineExceeded)
+		close(o.gate)
+		wantNil(t, s.Ready(t.Context()))
+		if o.opens != 1 {
+			t.Errorf("opened %d times", o.opens)
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*testing.T, *lazystore.Store, *opener){
+		"before it was opened": func(*testing.T, *lazystore.Store, *opener) {},
+		"open": func(t *testing.T, s *lazystore.Store, o *opener) {
+			close(o.gate)
+			wantNil(t, s.Ready(t.Context()))
+		},
+		"while it is opened": func(_ *testing.T, s *lazystore.Store, o *opener) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = s.Ready(ctx)
+			time.AfterFunc(time.Minute, func() { close(o.gate) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOpener()
+				o.gate = make(chan struct{})
+				s := lazystore.New(o, env(), lazystore.Options{})
+				prepare(t, s, o)
+				wantNil(t, s.Close())
+				wantNil(t, s.Close())
+				pass(time.Hour)
+				if o.opens == 1 && !o.faulty.closed {
+					t.Error("the store behind is still open")
+				}
+				wantUnknown(t, s.Ready(t.Context()), lazystore.ErrClosed)
+				wantUnknown(t, s.Create(t.Context(), record(1)), lazystore.ErrClosed)
+				_, err := s.Get(t.Context(), record(1).Key)
+				wantUnknown(t, err, lazystore.ErrClosed)
+			})
+		})
+	}
+}
+
+type panickingOpener struct{ *opener }
+
+func (panickingOpener) Open(context.Context, store.Env) (store.Store, error) {
+	panic("bug in the driver")
+}
+
+// A panic in a goroutine of ours would end the server.
+func TestSec_J21_PanicIsUnknown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := lazystore.New(panickingOpener{newOpener()}, env(), lazystore.Options{})
+		if err := s.Ready(t.Context()); err == nil {
+			t.Error("Ready says that a panic is a store")
+		}
+		s, f := setUp(t, lazystore.Options{})
+		f.set(panics)
+		_, err := s.Get(t.Context(), record(1).Key)
+		wantUnknown(t, err, err)
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v", err)
+		}
+	})
+}

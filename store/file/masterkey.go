@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// keySize is the size of a master key in bytes.
+const keySize = 32
+
+// keyFileLimit bounds what is read of a key file: one line of base64 is 45 bytes.
+const keyFileLimit = 128
+
+// MasterKey returns the key that is kept beside a store file, in path + ".key", and
+// makes it the first time. The file holds one line of base64, which encryption_key takes
+// as {file.<path>.key} when the site moves to a shared store. It must be readable by its
+// owner alone.
+func MasterKey(path string, random io.Reader) ([]byte, error) {
+	path += ".key"
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := makeKey(path, random); err != nil {
+		return nil, fmt.Errorf("making key file %s: %w", path, err)
+	}
+	// Another process may have been first, and then its key is the one.
+	return readKey(path)
+}
+
+func readKey(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening key file: %w", err)
+	}
+	defer f.Close()
+	if err := checkKeyFile(path, f); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, keyFileLimit))
+	if err != nil {
+		return nil, fmt.Errorf("reading key file: %w", err)
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != keySize {
+		return nil, fmt.Errorf("key file %s does not hold the base64 of %d bytes; restore it, or set encryption_key", path, keySize)
+	}
+	return key, nil
+}
+
+func checkKeyFile(path string, f *os.File) error {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading key file: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("key file %s is not a regular file", path)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("key file %s can be read by others than its owner (mode %04o); run chmod 600 on it", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// makeKey publishes a new key unless there is one already. The file gets its name only
+// when its content is on the disk, and a link, unlike a rename, replaces nothing.
+func makeKey(path string, random io.Reader) error {
+	key := make([]byte, keySize)
+	if _, err := io.ReadFull(random, key); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	temporary, err := writeTemporary(path, base64.StdEncoding.EncodeToString(key)+"\n")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary)
+	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; where the file system has no hard links, set encryption_key", err)
+	}
+	return syncDir(dir)
+}
+
+// writeTemporary writes a synced file with mode 0600 beside path and returns its name.
+func writeTemporary(path, text string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+)
+
+func init() {
+	caddy.RegisterModule(Module{})
+}
+
+// Module keeps all state in one file on a local disk. It is the default store. Sign-ins
+// survive restarts; one process at a time can use the file. Several nodes need a shared
+// store instead.
+type Module struct {
+	// Path is the file; it is made with its directory where they are absent, readable by
+	// their owner alone. {env.*} and {file.*} may occur anywhere in it. A relative path
+	// is relative to the working directory. Beside it, <path>.key holds the key under
+	// which the state is sealed when encryption_key is not set: keep both, and keep the
+	// key out of backups of the file. Default: mcp_oauth/store.db in Caddy's data
+	// directory.
+	Path string `json:"path,omitempty"`
+
+	// resolved is Path without placeholders, absolute.
+	resolved string
+}
+
+// CaddyModule returns the Caddy module information.
+func (Module) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.mcp_oauth.stores.file",
+		New: func() caddy.Module { return new(Module) },
+	}
+}
+
+// Provision resolves the path. It opens and makes nothing, so that a configuration can
+// be validated beside a running server.
+func (m *Module) Provision(caddy.Context) error {
+	path, err := m.resolve()
+	if err == nil {
+		m.resolved, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return fmt.Errorf("path of store file: %w", err)
+	}
+	return nil
+}
+
+func (m *Module) resolve() (string, error) {
+	if m.Path == "" {
+		return filepath.Join(caddy.AppDataDir(), "mcp_oauth", "store.db"), nil
+	}
+	if err := checkPath(m.Path); err != nil {
+		return "", err
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(m.Path, true, true)
+	if err != nil {
+		return "", err
+	}
+	return path, checkResolved(path)
+}
+
+// Identity implements store.Opener: the absolute path. Provision must have run.
+func (m *Module) Identity() string { return m.resolved }
+
+// Open implements store.Opener.
+func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
+	s, err := Open(m.resolved, env)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// MasterKey returns the key that is kept beside the file, see the function MasterKey.
+func (m *Module) MasterKey(_ context.Context, env store.Env) ([]byte, error) {
+	return MasterKey(m.resolved, env.Rand)
+}
+
+// UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:
+//
+//	store file [<path>]
+func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() {
+		m.Path = d.Val()
+		if err := checkPath(m.Path); err != nil {
+			return d.Errf("path of store file: %v", err)
+		}
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("unrecognized option %q: store file takes no block", d.Val())
+	}
+	return nil
+}
+
+// checkPath checks a path in which placeholders are not resolved yet.
+func checkPath(path string) error {
+	if err := checkPlaceholders(path); err != nil {
+		return err
+	}
+	return checkResolved(path)
+}
+
+// checkResolved checks a path without placeholders.
+func checkResolved(path string) error {
+	switch {
+	case path == "":
+		return errors.New("is empty; leave it out for the default")
+	case strings.ContainsRune(path, 0):
+		return errors.New("contains a NUL")
+	case strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator)):
+		return fmt.Errorf("%q names a directory, not a file", path)
+	}
+	return nil
+}
+
+// checkPlaceholders refuses braces that are not those of {env.*} or {file.*}: other
+// placeholders have no value while the configuration is loaded, or change.
+func checkPlaceholders(text string) error {
+	for rest := text; rest != ""; {
+		i := strings.IndexAny(rest, "{}")
+		if i < 0 {
+			return nil
+		}
+		name, after, closed := strings.Cut(rest[i+1:], "}")
+		known := strings.HasPrefix(name, "env.") || strings.HasPrefix(name, "file.")
+		if rest[i] == '}' || !closed || !known || strings.Contains(name, "{") {
+			return fmt.Errorf("%q has a brace that is not part of {env.…} or {file.…}", text)
+		}
+		rest = after
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner     = (*Module)(nil)
+	_ caddyfile.Unmarshaler = (*Module)(nil)
+	_ store.Opener          = (*Module)(nil)
+)

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storetest
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+)
+
+var basicTests = []test{
+	{"Get/returns every member of what Create stored", func(b *bench) {
+		r := b.record(1)
+		r.Person, r.Client = index("p"), index("c")
+		b.create(r)
+		b.wantStored(r)
+	}},
+	{"Get/returns every member of what Update stored", func(b *bench) {
+		r := b.created(1)
+		u := next(r, "other")
+		u.Expires = r.Expires.AddDate(1, 0, 0)
+		b.wantErr(b.store.Update(b.ctx, u, r.Version), nil)
+		b.wantStored(u)
+	}},
+	{"Get/absent", func(b *bench) { b.wantAbsent(b.record(1).Key) }},
+	{"Get/value of any bytes and none", func(b *bench) {
+		every := make([]byte, 256)
+		for i := range every {
+			every[i] = byte(i)
+		}
+		for n, value := range [][]byte{nil, {}, {0}, []byte("\x00\xff'\"\\%"), every} {
+			r := b.record(n)
+			r.Value = value
+			b.create(r)
+			b.wantStored(r)
+		}
+	}},
+	{"Key/parts separate records", testKeyParts},
+	{"Key/is kept byte for byte", func(b *bench) {
+		r := b.record(1)
+		r.Site, r.ID = "abcdefabcdefabcd", "abcdef"+r.ID[6:]
+		b.create(r)
+		b.wantStored(r)
+	}},
+	{"Value/limit", testLimit},
+	{"Value/belongs to the caller", testAliasing},
+}
+
+func testKeyParts(b *bench) {
+	first := b.created(1)
+	keys := []store.Key{
+		{Site: siteB, Kind: first.Kind, ID: first.ID},
+		{Site: first.Site, Kind: "grants", ID: first.ID},
+		{Site: first.Site, Kind: "code", ID: first.ID},
+		{Site: first.Site, Kind: first.Kind, ID: id(2)},
+		{Site: first.Site, Kind: first.Kind, ID: first.ID[:63]},
+	}
+	all := []store.Record{first}
+	for _, k := range keys {
+		b.wantAbsent(k)
+		r := next(first, k.Site+string(k.Kind)+k.ID)
+		r.Key = k
+		b.wantErr(b.store.Update(b.ctx, r, first.Version), store.ErrNotFound)
+		b.create(r)
+		all = append(all, r)
+	}
+	for _, r := range all {
+		b.wantStored(r)
+	}
+	for i, r := range all {
+		b.wantErr(b.store.Delete(b.ctx, r.Key, store.Version{}), nil)
+		b.wantAbsent(r.Key)
+		for _, other := range all[i+1:] {
+			b.wantStored(other)
+		}
+	}
+}
+
+func testLimit(b *bench) {
+	largest := bytes.Repeat([]byte{0xa5}, store.MaxValue)
+	tooLarge := append(slices.Clone(largest), 0)
+
+	r := b.record(1)
+	r.Value = tooLarge
+	b.wantErr(b.store.Create(b.ctx, r), store.ErrTooLarge)
+	b.wantAbsent(r.Key)
+
+	r.Value = largest
+	b.create(r)
+	b.wantStored(r)
+
+	u := next(r, "")
+	u.Value = tooLarge
+	b.wantErr(b.store.Update(b.ctx, u, r.Version), store.ErrTooLarge)
+	b.wantStored(r)
+
+	u.Value = bytes.Repeat([]byte{0x5a}, store.MaxValue)
+	b.wantErr(b.store.Update(b.ctx, u, r.Version), nil)
+	b.wantStored(u)
+}
+
+func testAliasing(b *bench) {
+	r := b.record(1)
+	r.Person = index("p")
+	want := r
+	want.Value = slices.Clone(r.Value)
+	b.create(r)
+	clear(r.Value)
+	b.wantStored(want)
+
+	got, err := b.store.Get(b.ctx, r.Key)
+	b.wantErr(err, nil)
+	clear(got.Value)
+	b.wantStored(want)
+
+	for _, q := range []store.Query{{}, {Person: r.Person}} {
+		q.Site, q.Kind = r.Site, r.Kind
+		page, err := b.store.List(b.ctx, q)
+		b.wantErr(err, nil)
+		for _, listed := range page.Records {
+			clear(listed.Value)
+		}
+		b.wantStored(want)
+	}
+
+	u := next(r, "updated")
+	want = u
+	want.Value = slices.Clone(u.Value)
+	b.wantErr(b.store.Update(b.ctx, u, r.Version), nil)
+	clear(u.Value)
+	b.wantStored(want)
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package storetest holds a store to every sentence of the contract in package store.
+// A backend is right when Run passes for it.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+)
+
+// Opener opens an empty store that uses env. Run closes it.
+type Opener func(t *testing.T, env store.Env) store.Store
+
+// Run runs the suite. Each of its tests opens a store of its own.
+func Run(t *testing.T, open Opener) {
+	t.Helper()
+	for _, group := range [][]test{
+		basicTests, createTests, updateTests, deleteTests, expiryTests,
+		raceTests, listTests, pagingTests, sweepTests, faultTests,
+	} {
+		for _, test := range group {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(newBench(t, open))
+			})
+		}
+	}
+}
+
+// test is one sentence of the contract, or a part of one.
+type test struct {
+	name string
+	run  func(b *bench)
+}
+
+// bench is what a test works on: a store, and the clock it uses.
+type bench struct {
+	*testing.T
+	ctx   context.Context
+	clock *clock.Fake
+	store store.Store
+}
+
+// start is in the future, so that a backend that also expires records by a clock of its
+// own does not interfere.
+var start = time.Date(2040, 2, 29, 23, 59, 30, 0, time.UTC)
+
+func newBench(t *testing.T, open Opener) *bench {
+	t.Helper()
+	c := clock.NewFake(start)
+	s := open(t, store.Env{Now: c.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return &bench{T: t, ctx: t.Context(), clock: c, store: s}
+}
+
+const (
+	siteA = "00112233aabbccdd"
+	siteB = "00112233aabbccde"
+)
+
+// record returns the n-th record, with an hour to live and a new version.
+func (b *bench) record(n int) store.Record {
+	return store.Record{
+		Key:     store.Key{Site: siteA, Kind: "grant", ID: id(n)},
+		Version: version(),
+		Expires: b.clock.Now().Add(time.Hour),
+		Value:   fmt.Appendf(nil, "value %d", n),
+	}
+}
+
+func id(n int) string {
+	sum := sha256.Sum256(fmt.Append(nil, n))
+	return hex.EncodeToString(sum[:])
+}
+
+func version() (v store.Version) {
+	_, _ = rand.Read(v[:]) // never fails
+	return v
+}
+
+func index(name string) store.Index { return sha256.Sum256([]byte(name)) }
+
+// next returns r as it is written again: another version and value.
+func next(r store.Record, value string) store.Record {
+	r.Version, r.Value = version(), []byte(value)
+	return r
+}
+
+// created creates the n-th record and returns it.
+func (b *bench) created(n int) store.Record {
+	b.Helper()
+	r := b.record(n)
+	b.create(r)
+	return r
+}
+
+func (b *bench) create(r store.Record) {
+	b.Helper()
+	b.wantErr(b.store.Create(b.ctx, r), nil)
+}
+
+// wantErr checks an answer of the store; want nil means success.
+func (b *bench) wantErr(err, want error) {
+	b.Helper()
+	if !errors.Is(err, want) {
+		b.Fatalf("error is %v, want %v", err, want)
+	}
+}
+
+// wantUnknown checks that an error is none of the definite answers.
+func (b *bench) wantUnknown(what string, err error) {
+	b.Helper()
+	if err == nil || definite(err) {
+		b.Errorf("%s: error is %v, want one that says nothing about the record", what, err)
+	}
+}
+
+func definite(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) ||
+		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLarge)
+}
+
+// wantStored checks that Get returns exactly r.
+func (b *bench) wantStored(r store.Record) {
+	b.Helper()
+	got, err := b.store.Get(b.ctx, r.Key)
+	b.wantErr(err, nil)
+	if diff := difference(got, r); diff != "" {
+		b.Fatalf("stored record: %s", diff)
+	}
+}
+
+// wantAbsent checks that no live record has the key.
+func (b *bench) wantAbsent(k store.Key) {
+	b.Helper()
+	_, err := b.store.Get(b.ctx, k)
+	b.wantErr(err, store.ErrNotFound)
+}
+
+// difference describes how two records differ, or is empty.
+func difference(got, want store.Record) string {
+	switch {
+	case got.Key != want.Key:
+		return fmt.Sprintf("key %q, want %q", got.Key, want.Key)
+	case got.Version != want.Version:
+		return fmt.Sprintf("version %x, want %x", got.Version, want.Version)
+	case got.Person != want.Person || got.Client != want.Client:
+		return fmt.Sprintf("indexes %x %x, want %x %x", got.Person, got.Client, want.Person, want.Client)
+	case !got.Expires.Equal(want.Expires) || got.Expires.Location() != time.UTC:
+		return fmt.Sprintf("expires %v, want %v", got.Expires, want.Expires)
+	case !bytes.Equal(got.Value, want.Value):
+		return fmt.Sprintf("value of %d bytes, want %d others", len(got.Value), len(want.Value))
+	}
+	return ""
+}
