@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package event is the closed set of things that happen in an authorization server and
+// are worth knowing later. Components emit events; the root package decides where they
+// go. An event never carries a token, a code, a verifier, a cookie or an e-mail address.
+package event
+
+import "context"
+
+// Kind names what happened. The set is closed: readers may switch over it.
+type Kind string
+
+// What can happen.
+const (
+	ClientRegistered  Kind = "client_registered"
+	ClientRefused     Kind = "client_refused"
+	LoginStarted      Kind = "login_started"      // consent was given, the browser goes to the provider
+	LoginDenied       Kind = "login_denied"       // the person pressed Cancel, or the policy says no
+	LoginFailed       Kind = "login_failed"       // the provider or the callback failed
+	BrowserMismatch   Kind = "browser_mismatch"   // a callback without the cookie of its login
+	CodeIssued        Kind = "code_issued"        // the browser goes back to the client
+	CodeRedeemed      Kind = "code_redeemed"      // a grant was created
+	TokenRefused      Kind = "token_refused"      // at the token endpoint
+	CodeReplayed      Kind = "code_replayed"      // the grant was revoked for it
+	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, outage
+	RefreshRefused    Kind = "refresh_refused"    // Mode says why
+	GrantEnded        Kind = "grant_ended"        // Mode says why
+	RecordTampered    Kind = "record_tampered"    // a sealed record did not open
+	KeyringRotated    Kind = "keyring_rotated"    //
+	LimitHit          Kind = "limit_hit"          // Mode says which
+	BackendRefused    Kind = "backend_refused"    // a backend answered 401 to our JWT
+	ProviderUnsettled Kind = "provider_unsettled" // the provider could not be asked
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind Kind
+	// Mode or reason: a fixed word.
+	Mode string
+	// Ref is the reference id that the person or client was shown.
+	Ref string
+	// Client is a client id, Person the sub of the JWT, Grant a grant id in hex,
+	// Resource a resource URL, Address the client's IP address; each may be empty.
+	Client, Person, Grant, Resource, Address string
+	// Cause is for the log alone; may be nil.
+	Cause error
+}
+
+// Sink takes events. Emit must not block and must not fail.
+type Sink interface {
+	Emit(ctx context.Context, e Event)
+}
+
+// Discard is a Sink that drops everything.
+type Discard struct{}
+
+// Emit implements Sink.
+func (Discard) Emit(context.Context, Event) {}
