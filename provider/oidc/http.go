@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Bounds of one call to the provider. Its answers are small documents; whatever is
+// larger or slower than this is a fault or an attack (security.md G15).
+const (
+	callTimeout = 5 * time.Second
+	maxAnswer   = 1 << 20
+)
+
+var errAnswerTooLong = errors.New("answer is longer than 1 MiB")
+
+// newClient returns a client that follows no redirect: neither a secret nor a document
+// that keys depend on may move to a place that nobody configured.
+func newClient(base *http.Client) *http.Client {
+	c := http.Client{}
+	if base != nil {
+		c = *base
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.Jar = nil
+	return &c
+}
+
+// call sends one request and returns the status and the whole body. The request must be
+// bound to a context that ends.
+func call(client *http.Client, r *http.Request) (int, []byte, error) {
+	r.Header.Set("Accept", "application/json")
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return 0, nil, fmt.Errorf("reading the answer of %s: %w", r.URL.Host, err)
+	}
+	if len(body) > maxAnswer {
+		return 0, nil, fmt.Errorf("%s: %w", r.URL.Host, errAnswerTooLong)
+	}
+	return resp.StatusCode, body, nil
+}
+
+// getJSON fetches a JSON document.
+func getJSON(ctx context.Context, client *http.Client, url string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	status, body, err := call(client, r)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("%s answered status %d", url, status)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("%s is not the JSON document expected: %w", url, err)
+	}
+	return nil
+}
