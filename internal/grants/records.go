@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
+)
+
+// The kinds of this package. Their JSON is a stored format: members are added, never
+// renamed, and a golden fixture of each is committed.
+var (
+	loginKind = vault.Kind[Login]{Name: "login", Schema: 1}
+	codeKind  = vault.Kind[codeRecord]{Name: "code", Schema: 1}
+	grantKind = vault.Kind[grantRecord]{Name: "grant", Schema: 1}
+)
+
+// Stages of a login.
+const (
+	stagePending = "pending" // the browser is at the provider
+	stageDone    = "done"    // the answer was taken, whatever it was
+)
+
+// Request is what a client asked for at the authorization endpoint, after validation.
+// It travels sealed through the consent page and is part of the login and the code.
+type Request struct {
+	Client      string `json:"c"`
+	RedirectURI string `json:"r"`
+	// Challenge is the client's S256 code challenge (RFC 7636 §4.2).
+	Challenge string `json:"ch"`
+	// State is the client's own state, nil when it sent none: it comes back iff sent.
+	State    *string `json:"st,omitempty"`
+	Resource string  `json:"re"`
+	Scope    string  `json:"sc"`
+}
+
+// Login is a sign-in that a person agreed to and that has not come back yet.
+type Login struct {
+	Request Request `json:"q"`
+	// Verifier and Nonce are ours towards the provider.
+	Verifier string `json:"v"`
+	Nonce    string `json:"n"`
+	// Binding is the SHA-256 of the cookie that only this browser has.
+	Binding []byte `json:"b"`
+	Stage   string `json:"s"`
+	Purpose string `json:"p"`
+	Created int64  `json:"t"`
+}
+
+// person is a provider.Person at rest.
+type person struct {
+	Subject  string   `json:"sub"`
+	Issuer   string   `json:"iss,omitempty"`
+	Tenant   string   `json:"tid,omitempty"`
+	ObjectID string   `json:"oid,omitempty"`
+	Name     string   `json:"name,omitempty"`
+	Username string   `json:"un,omitempty"`
+	Email    string   `json:"em,omitempty"`
+	Verified bool     `json:"ev,omitempty"`
+	Roles    []string `json:"ro,omitempty"`
+}
+
+func toRecord(p provider.Person) person {
+	return person{
+		Subject: p.Subject, Issuer: p.Issuer, Tenant: p.Tenant, ObjectID: p.ObjectID,
+		Name: p.Name, Username: p.PreferredUsername, Email: p.Email, Verified: p.EmailVerified,
+		Roles: p.Roles,
+	}
+}
+
+func (p person) person() provider.Person {
+	return provider.Person{
+		Subject: p.Subject, Issuer: p.Issuer, Tenant: p.Tenant, ObjectID: p.ObjectID,
+		Name: p.Name, PreferredUsername: p.Username, Email: p.Email, EmailVerified: p.Verified,
+		Roles: p.Roles,
+	}
+}
+
+// sealedToken is the provider's refresh token: sealed under a data key that is wrapped
+// for one of the client's own tokens, so a dump opens nothing without that token.
+type sealedToken struct {
+	Sealed []byte `json:"s"`
+	Wrap   []byte `json:"w"`
+}
+
+// codeRecord is an authorization code (RFC 6749 §4.1.2).
+type codeRecord struct {
+	Request  Request      `json:"q"`
+	Hash     []byte       `json:"h"`
+	Person   person       `json:"p"`
+	Provider *sealedToken `json:"up,omitempty"`
+	// Grant is the id of the grant that this code can become, chosen when the code is
+	// issued: whoever redeems it competes for the creation of that one record.
+	Grant    string `json:"g"`
+	AuthTime int64  `json:"at,omitempty"`
+	Consumed int64  `json:"u,omitempty"`
+	// Dead is set by a wrong verifier: one guess and no more.
+	Dead bool `json:"x,omitempty"`
+}
+
+// accessEntry is a live access token of a grant.
+type accessEntry struct {
+	Hash    []byte `json:"h"`
+	Scope   string `json:"s"`
+	Expires int64  `json:"e"`
+}
+
+// maxAccess is how many access tokens of one grant may live at once. A refresh leaves
+// the older ones alone, since other calls may be using them.
+const maxAccess = 8
+
+// ended says how a grant died.
+type ended struct {
+	Reason string `json:"r"`
+	Time   int64  `json:"t"`
+	Ref    string `json:"f,omitempty"`
+}
+
+// grantRecord is everything behind the tokens of one client on one device of one person.
+// Reserved members, read and kept but not yet written: cnf, terms, sid, acr, lease_until,
+// and pw (the data key wrapped for the predecessor).
+type grantRecord struct {
+	Person   person `json:"p"`
+	Client   string `json:"c"`
+	Resource string `json:"re"`
+	Scope    string `json:"sc"`
+	Created  int64  `json:"t"`
+	// Absolute is when the grant ends however often it is refreshed.
+	Absolute int64 `json:"abs"`
+	AuthTime int64 `json:"at,omitempty"`
+
+	Generation  uint32        `json:"g"`
+	Current     []byte        `json:"cur,omitempty"`
+	Predecessor []byte        `json:"prev,omitempty"`
+	Rotated     int64         `json:"rot,omitempty"`
+	Successor   []byte        `json:"succ,omitempty"`
+	Access      []accessEntry `json:"a,omitempty"`
+
+	Provider *sealedToken `json:"up,omitempty"`
+	// LastYes is when the provider last vouched for the person.
+	LastYes int64  `json:"yes"`
+	Ended   *ended `json:"end,omitempty"`
+}
+
+// alive drops the access tokens that are past their life and keeps the newest.
+func (g *grantRecord) alive(now time.Time) {
+	kept := g.Access[:0:0]
+	for _, a := range g.Access {
+		if now.Unix() < a.Expires {
+			kept = append(kept, a)
+		}
+	}
+	if n := len(kept) - maxAccess; n > 0 {
+		kept = kept[n:]
+	}
+	g.Access = kept
+}
