@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+)
+
+// refusal is a definite no with what the challenge needs.
+type refusal struct {
+	err *oauth.Error
+	// challenge tells that the answer carries WWW-Authenticate.
+	challenge bool
+	// silent tells that the challenge has no error code. RFC 6750 §3.1: "If the request
+	// lacks any authentication information ... the resource server SHOULD NOT include an
+	// error code or other error information".
+	silent bool
+	// granted are the scopes that the token has; for insufficient_scope.
+	granted oauth.Scopes
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.err.Error() }
+
+// Unwrap returns the *oauth.Error.
+func (r *refusal) Unwrap() error { return r.err }
+
+func no(code oauth.Code, description string) *refusal {
+	return &refusal{err: oauth.New(code, description), challenge: true}
+}
+
+var (
+	errNoToken        = &refusal{err: oauth.New(oauth.InvalidToken, "This resource needs an access token in the Authorization header."), challenge: true, silent: true}
+	errMalformed      = no(oauth.InvalidToken, "The access token is malformed.")
+	errSeveralHeaders = no(oauth.InvalidRequest, "The request has more than one Authorization header.")
+	errTokenInQuery   = no(oauth.InvalidRequest, "Access tokens must not be in the query; send the Authorization header.")
+	errQuery          = no(oauth.InvalidRequest, "The query is malformed.")
+	errExpired        = no(oauth.InvalidToken, "The access token has expired.")
+	errResource       = no(oauth.InvalidToken, "The access token is for another resource.")
+	errPolicy         = no(oauth.InvalidToken, "This account may not use this resource.")
+
+	// RFC 8470 §5.2: 425 says that the server is unwilling to risk processing a request
+	// that might be replayed; the client repeats it after the handshake.
+	errEarlyData = &refusal{err: oauth.New(oauth.InvalidRequest, "Send the request again after the TLS handshake.").WithStatus(http.StatusTooEarly)}
+	// A challenge would start a sign-in that cannot help.
+	errOrigin = &refusal{err: oauth.New(oauth.AccessDenied, "Pages of this origin may not use this resource.")}
+)
+
+// insufficient is the no to a token that lacks scopes of the resource.
+func insufficient(granted oauth.Scopes) error {
+	return &refusal{
+		err:       oauth.New(oauth.InsufficientScope, "The access token lacks scopes that this resource needs."),
+		challenge: true, granted: granted,
+	}
+}
+
+// asRefusal returns the refusal inside err. An *oauth.Error of the Lookup becomes one; it
+// is nil where the outcome is unknown.
+func asRefusal(err error) *refusal {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	if e := oauth.AsError(err); e != nil {
+		return &refusal{err: e, challenge: e.Code == oauth.InvalidToken}
+	}
+	return nil
+}
+
+// Refuse writes the answer for an error of Admit: status, challenge and JSON. ref is the
+// reference id under which the log explains more.
+func (g *Guard) Refuse(w http.ResponseWriter, req Request, err error, ref string) {
+	h := w.Header()
+	h.Del("WWW-Authenticate")
+	if r := asRefusal(err); r != nil && r.challenge && req.Resource != nil {
+		// RFC 9110 §15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
+		// header field". There is exactly one, and none on a 503: that would be taken for the
+		// loss of the session.
+		h.Set("WWW-Authenticate", challenge(req.Resource, req.Slash, r))
+	}
+	if req.HTTP != nil && req.Resource != nil && CheckOrigin(req.HTTP, req.Resource) == nil {
+		allowOrigin(h, req.HTTP.Header.Get("Origin"))
+	}
+	addVary(h, "Origin")
+	addVary(h, "Authorization")
+	oauth.WriteError(w, err, ref)
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+)
+
+// errBackend is what a client sees when a backend refuses our JWT. Its 401 would send the
+// client to sign in again, which cannot help.
+var errBackend = oauth.New(oauth.ServerError, "The server behind this address did not accept the request of this proxy.").
+	WithStatus(http.StatusBadGateway)
+
+// Writer is the way back from the backend: it looks at the final status once and then
+// hands everything on as it comes. It keeps flushing, hijacking and deadlines through
+// http.ResponseController.
+type Writer struct {
+	http.ResponseWriter
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	pass   *Pass
+	ref    func() string
+	ended  func() // of the registered stream
+
+	status   int
+	replaced bool
+}
+
+// Wrap returns the writer and the request for the next handler. The request's context
+// ends when the registry ends the stream that the answer turns out to be. ref makes a
+// reference id and is called only for an answer that has one. Call Close when the next
+// handler has returned.
+func (p *Pass) Wrap(w http.ResponseWriter, r *http.Request, ref func() string) (*Writer, *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	return &Writer{ResponseWriter: w, ctx: ctx, cancel: cancel, pass: p, ref: ref}, r.WithContext(ctx)
+}
+
+// WriteHeader implements http.ResponseWriter. Informational answers pass through.
+func (w *Writer) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	h := w.Header()
+	strip(h)
+	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	w.status = status
+	if status == http.StatusUnauthorized {
+		w.replace()
+		return
+	}
+	w.pass.answerHeaders(h)
+	if status == http.StatusSwitchingProtocols || isEventStream(h) {
+		w.ended = w.pass.guard.streams.Open(w.pass.Access.Grant, w.cancel)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// replace answers 502 instead of the backend's 401, whose headers and body are dropped.
+func (w *Writer) replace() {
+	w.replaced = true
+	ref := w.ref()
+	w.pass.guard.config.Events.Emit(w.ctx, event.Event{
+		Kind: event.BackendRefused, Ref: ref, Client: w.pass.Access.Client, Person: w.pass.Access.Person.Subject,
+		Grant: hex.EncodeToString(w.pass.Access.Grant[:]), Resource: w.pass.Resource.URL,
+	})
+	h := w.Header()
+	for name := range h {
+		if !ownHeader(name) {
+			delete(h, name)
+		}
+	}
+	w.pass.answerHeaders(h)
+	oauth.WriteError(w.ResponseWriter, errBackend, ref)
+}
+
+// ownHeader tells which headers are the web server's rather than the backend's answer.
+func ownHeader(name string) bool {
+	switch name {
+	case "Server", "Via", "Alt-Svc", "Vary", "Strict-Transport-Security":
+		return true
+	}
+	return false
+}
+
+// Write implements io.Writer.
+func (w *Writer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.replaced {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom, so that files and pipes keep their fast paths.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.replaced {
+		return io.Copy(io.Discard, r)
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+// FlushError is what http.ResponseController calls. A flush before the header would send
+// the header as it is, so it is completed first.
+func (w *Writer) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush implements http.Flusher.
+func (w *Writer) Flush() { _ = w.FlushError() }
+
+// Unwrap is for http.ResponseController.
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Status is the backend's status, zero while there is none.
+func (w *Writer) Status() int { return w.status }
+
+// Close takes the stream out of the registry and releases the context.
+func (w *Writer) Close() {
+	if w.ended != nil {
+		w.ended()
+	}
+	w.cancel()
+}
+
+func isEventStream(h http.Header) bool {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
+}
+
+// strip removes what a backend must not say: a challenge would send the client to another
+// authorization server, a cookie of ours would be planted.
+func strip(h http.Header) {
+	delete(h, "Www-Authenticate")
+	delete(h, "Proxy-Authenticate")
+	stripSetCookies(h)
+}
+
+// answerHeaders sets what every answer of the resource carries.
+func (p *Pass) answerHeaders(h http.Header) {
+	allowOrigin(h, p.origin)
+	addVary(h, "Origin")
+	addVary(h, "Authorization")
+	// RFC 9111 §3.5 lets shared caches store some answers to requests with Authorization.
+	if len(h["Cache-Control"]) == 0 {
+		h.Set("Cache-Control", "private")
+	}
+}

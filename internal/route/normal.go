@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package route
+
+import (
+	"errors"
+	"net/url"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ErrPath is the error for a path that has no normal form.
+var ErrPath = errors.New("path has no normal form")
+
+// maxDecodings is how often a path may have been percent-encoded.
+const maxDecodings = 3
+
+// Normalize returns the normal form of an escaped path: case folded, percent-decoded
+// until nothing changes, backslashes as slashes, without doubled slashes, dot segments,
+// parameters after a semicolon, and dots and spaces at the end of a segment. A slash at
+// the end stays. It is for comparison only. It returns ErrPath for an invalid percent
+// sign or UTF-8, a control character, or more than three layers of encoding.
+func Normalize(escaped string) (string, error) {
+	if plain(escaped) {
+		return escaped, nil
+	}
+	_, last, err := decode(escaped)
+	if err != nil {
+		return "", err
+	}
+	return coarse(last), nil
+}
+
+// forms are the readings of one path that different software may have: what path
+// matchers of the web server compare, on Unix and on Windows, and the normal form. They
+// differ for paths such as /mcp/..;/x only, where guessing one of them would leave the
+// others open.
+type forms struct {
+	list [3]string
+	n    int
+}
+
+func (f *forms) add(s string) {
+	for _, have := range f.list[:f.n] {
+		if have == s {
+			return
+		}
+	}
+	f.list[f.n] = s
+	f.n++
+}
+
+func (f *forms) all() []string { return f.list[:f.n] }
+
+// formsOf returns the readings of an escaped path. Where it has no normal form the error
+// is ErrPath, and what the web server's matchers compare is still there when the path
+// can be decoded once.
+func formsOf(escaped string) (forms, error) {
+	var f forms
+	if plain(escaped) {
+		f.add(escaped)
+		return f, nil
+	}
+	once, last, err := decode(escaped)
+	if once != "" {
+		f.add(matched(once))
+		f.add(windows(once))
+	}
+	if err == nil {
+		f.add(coarse(last))
+	}
+	return f, err
+}
+
+// plain tells whether a path is its own normal form, as nearly every path is; it spares
+// the hot path all allocation.
+func plain(p string) bool {
+	if p == "" || p[0] != '/' {
+		return false
+	}
+	for i := range len(p) {
+		switch c := p[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '~', c == ':', c == '@', c == '+', c == ',', c == '=', c == '!', c == '$', c == '*':
+		case c == '/', c == '.':
+			// A dot segment, a dot at the end of a segment, or a doubled slash.
+			if i+1 < len(p) && p[i+1] == '/' || c == '.' && i+1 == len(p) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// decode returns the path decoded once, as the web server sees it, and decoded until
+// nothing changes. The first layer must be valid throughout; in deeper layers a percent
+// sign that begins no escape is what it looks like (/100%25 is a fine file name).
+func decode(escaped string) (once, last string, err error) {
+	if !strings.HasPrefix(escaped, "/") {
+		escaped = "/" + escaped
+	}
+	if once, err = url.PathUnescape(escaped); err != nil {
+		return "", "", ErrPath
+	}
+	last = once
+	for i := 1; text(last); i++ {
+		next := unescape(last)
+		if next == last {
+			return once, last, nil
+		}
+		if i == maxDecodings {
+			break
+		}
+		last = next
+	}
+	return once, "", ErrPath
+}
+
+// text tells whether s is UTF-8 without control characters.
+func text(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
+// unescape decodes every valid escape and leaves other percent signs.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && hex(s[i+1]) >= 0 && hex(s[i+2]) >= 0 {
+			b.WriteByte(byte(hex(s[i+1])<<4 | hex(s[i+2])))
+			i += 2
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func hex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// matched is what the web server's path matchers compare.
+func matched(p string) string { return clean(strings.ToLower(p)) }
+
+// windows is the same on Windows, where backslashes separate and the file system drops
+// dots and spaces at the end of a name.
+func windows(p string) string {
+	return clean(eachSegment(strings.ReplaceAll(strings.ToLower(p), `\`, "/"), func(s string) string {
+		if s == "." || s == ".." {
+			return s
+		}
+		return strings.TrimRight(s, ". ")
+	}))
+}
+
+// coarse is the normal form of a decoded path.
+func coarse(p string) string {
+	// Upper case first: some letters (ſ, K) have no lower-case partner but through it.
+	p = strings.ToLower(strings.ToUpper(p))
+	return clean(eachSegment(strings.ReplaceAll(p, `\`, "/"), func(s string) string {
+		s, _, _ = strings.Cut(s, ";")
+		s = strings.TrimRight(s, " ")
+		if s == "." || s == ".." {
+			return s
+		}
+		return strings.TrimRight(s, ". ")
+	}))
+}
+
+func eachSegment(p string, f func(string) string) string {
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		segments[i] = f(s)
+	}
+	return strings.Join(segments, "/")
+}
+
+// clean resolves dot segments and doubled slashes and keeps a slash at the end.
+func clean(p string) string {
+	c := path.Clean("/" + p)
+	if c != "/" && strings.HasSuffix(p, "/") {
+		c += "/"
+	}
+	return c
+}
