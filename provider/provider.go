@@ -83,10 +83,10 @@ type AuthorizationRequest struct {
 type ExchangeRequest struct {
 	// ResponseIssuer is the iss of the authorization response (RFC 9207), nil without one.
 	ResponseIssuer *string
-	Code        secret.String
-	Verifier    secret.String
-	Nonce       secret.String
-	RedirectURI string
+	Code           secret.String
+	Verifier       secret.String
+	Nonce          secret.String
+	RedirectURI    string
 }
 
 // Session is a yes: who the person is, and how to ask again.

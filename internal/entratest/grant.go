@@ -12,7 +12,6 @@ import (
 type grant struct {
 	kind        string // "code" or "refresh"
 	user        User
-	tenant      string // the path under which it was issued
 	scopes      []string
 	redirectURI string
 	nonce       string

@@ -106,8 +106,11 @@ func TestSec_H15_TokenInTheBody(t *testing.T) {
 func TestSec_J05_NothingIsSkipped(t *testing.T) {
 	t.Parallel()
 	for _, headers := range [][]string{
-		{"User-Agent", "kube-probe/1.30"}, {"X-Forwarded-Uri", "/public"}, {"X-Original-Url", "/public"},
-		{"X-Auth-Request-Redirect", "/public"}, {"Upgrade", "h2c"},
+		{"User-Agent", "kube-probe/1.30"},
+		{"X-Forwarded-Uri", "/public"},
+		{"X-Original-Url", "/public"},
+		{"X-Auth-Request-Redirect", "/public"},
+		{"Upgrade", "h2c"},
 	} {
 		b := setup()
 		req := b.request("", headers...)

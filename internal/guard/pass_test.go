@@ -99,8 +99,13 @@ func TestSec_J03_ConnectionCannotRemoveTheJWT(t *testing.T) {
 	b := setup()
 	address, seen := front(t, b, ok)
 	for _, lines := range [][]string{
-		{"Connection: Authorization"}, {"Connection: close, authorization"}, {"Connection: keep-alive", "Connection: AUTHORIZATION, X-User"},
-		{"Keep-Alive: Authorization"}, {"Proxy-Connection: Authorization"}, {"TE: Authorization"}, {"Connection: TE, Authorization", "TE: trailers"},
+		{"Connection: Authorization"},
+		{"Connection: close, authorization"},
+		{"Connection: keep-alive", "Connection: AUTHORIZATION, X-User"},
+		{"Keep-Alive: Authorization"},
+		{"Proxy-Connection: Authorization"},
+		{"TE: Authorization"},
+		{"Connection: TE, Authorization", "TE: trailers"},
 	} {
 		raw(t, address, append([]string{"GET /mcp HTTP/1.1", "Authorization: Bearer " + good, "X-User: u"}, lines...)...)
 		r := <-seen

@@ -150,12 +150,16 @@ func TestBreakerIgnoresLateFailures(t *testing.T) {
 			wantUnknown(t, get(t, s), errBroken)
 		}
 		pass(time.Second)
-		f.set(fine, deaf)
+		f.set(fine, hang)
+		ctx, leave := context.WithCancel(t.Context())
 		probe := make(chan error)
-		go func() { probe <- get(t, s) }()
+		go func() {
+			_, err := s.Get(ctx, record(1).Key)
+			probe <- err
+		}()
 		wantUnknown(t, <-late, context.DeadlineExceeded)
-		close(f.released)
-		wantNil(t, <-probe)
+		leave()
+		wantUnknown(t, <-probe, context.Canceled)
 		wantNil(t, get(t, s))
 	})
 }

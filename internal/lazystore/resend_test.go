@@ -78,6 +78,20 @@ func TestResendEndsAfterTwoSeconds(t *testing.T) {
 	})
 }
 
+// The error is what the store said, not that it was not asked once more.
+func TestResendSaysWhatTheStoreSaid(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := setUp(t, lazystore.Options{Pause: time.Hour})
+		f.set(before)
+		err := s.Create(t.Context(), record(1))
+		wantUnknown(t, err, errBroken)
+		if errors.Is(err, lazystore.ErrUnavailable) || f.count() != 5 {
+			t.Errorf("after %d calls: %v", f.count(), err)
+		}
+	})
+}
+
 func TestResendEndsWithTheCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +152,7 @@ func TestDefiniteAnswersPassThrough(t *testing.T) {
 				s.Update(t.Context(), record(2), store.Version{9}): store.ErrConflict,
 				s.Create(t.Context(), tooLarge):                    store.ErrTooLarge,
 			} {
-				if err != want { //nolint:errorlint // unchanged is what is asserted
+				if err != want {
 					t.Errorf("error is %v, want %v unchanged", err, want)
 				}
 			}

@@ -38,11 +38,13 @@ func TestWriteError(t *testing.T) {
 		},
 		"a part of a second": {
 			New(TemporarilyUnavailable, "").WithStatus(429).WithRetryAfter(1200 * time.Millisecond), 429,
-			`{"error":"temporarily_unavailable","ref":"r1"}`, map[string]string{"Retry-After": "2"},
+			`{"error":"temporarily_unavailable","ref":"r1"}`,
+			map[string]string{"Retry-After": "2"},
 		},
 		"a method": {
 			&Error{Code: InvalidRequest, Status: 405, Allow: "POST"}, 405,
-			`{"error":"invalid_request","ref":"r1"}`, map[string]string{"Allow": "POST", "Retry-After": ""},
+			`{"error":"invalid_request","ref":"r1"}`,
+			map[string]string{"Allow": "POST", "Retry-After": ""},
 		},
 	}
 	for name, tt := range tests {

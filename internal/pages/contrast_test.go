@@ -25,10 +25,18 @@ func TestContrast(t *testing.T) {
 			front, back string
 			least       float64
 		}{
-			{"text", "card", 4.5}, {"text", "soft", 4.5}, {"text", "bg", 4.5},
-			{"muted", "card", 4.5}, {"muted", "soft", 4.5}, {"muted", "bg", 4.5},
-			{"accent", "card", 4.5}, {"accent", "bg", 4.5}, {"on", "accent", 4.5}, {"on", "over", 4.5},
-			{"warntext", "warn", 4.5}, {"edge", "card", 3},
+			{"text", "card", 4.5},
+			{"text", "soft", 4.5},
+			{"text", "bg", 4.5},
+			{"muted", "card", 4.5},
+			{"muted", "soft", 4.5},
+			{"muted", "bg", 4.5},
+			{"accent", "card", 4.5},
+			{"accent", "bg", 4.5},
+			{"on", "accent", 4.5},
+			{"on", "over", 4.5},
+			{"warntext", "warn", 4.5},
+			{"edge", "card", 3},
 		} {
 			front, back := c[pair.front], c[pair.back]
 			if got := (max(front, back) + 0.05) / (min(front, back) + 0.05); !(got >= pair.least) || front == back {

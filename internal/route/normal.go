@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,10 +44,8 @@ type forms struct {
 }
 
 func (f *forms) add(s string) {
-	for _, have := range f.list[:f.n] {
-		if have == s {
-			return
-		}
+	if slices.Contains(f.all(), s) {
+		return
 	}
 	f.list[f.n] = s
 	f.n++

@@ -172,7 +172,9 @@ func TestSec_N07_KeysNeverPrint(t *testing.T) {
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "%d"} {
 		for _, value := range []any{
-			h, &h, h.key, h.master, h.root, ring, &ring, h.signing, []Key{h.key}, map[string]Key{"k": h.key},
+			h, &h, h.key, h.master, h.root, ring, &ring, h.signing,
+			[]Key{h.key},
+			map[string]Key{"k": h.key},
 			ring.Roots, ring.Signing, &h.key,
 		} {
 			fmt.Fprintf(&out, verb+"\n", value)

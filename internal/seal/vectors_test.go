@@ -82,28 +82,48 @@ func TestVectorsOfDerivations(t *testing.T) {
 	}{
 		{"site: first 8 bytes of SHA-256(issuer)", testSite[:], "d7365de962b73980"},
 		{"master kid: HKDF(master, none, mcpo/v1/kid, 3)", masterKID[:], "6f34d6"},
-		{"keyring key: HKDF(master, none, mcpo/v1/keyring | site, 32)", master.KeyringKey(testSite).Bytes(),
-			"395609c1b4182a41deeda5680a3f74c0849e16611ea23c1a00eb2251637912a9"},
+		{
+			"keyring key: HKDF(master, none, mcpo/v1/keyring | site, 32)", master.KeyringKey(testSite).Bytes(),
+			"395609c1b4182a41deeda5680a3f74c0849e16611ea23c1a00eb2251637912a9",
+		},
 		{"root kid: HKDF(root, none, mcpo/v1/kid, 3)", rootKID[:], "de41c1"},
-		{"login key: HKDF(root, none, mcpo/v1/login, 32)", root.LoginKey().Bytes(),
-			"32bffb8c7396fef910de5357442f39b991b56074803edb8442545ce35d2fdbab"},
-		{"state key: HKDF(root, none, mcpo/v1/state, 32)", root.StateKey().Bytes(),
-			"71836a680265f1c9d70fca5b102ff4d33fa42b6dbe0d13e72c4baf39202b1032"},
-		{"bind key: HKDF(root, none, mcpo/v1/bind, 32)", root.BindKey().Bytes(),
-			"7bb549fb1d51b4808f7d1dc7365d0ce2cb3a1f851f3e6defaf75e55f64719570"},
-		{"token key: HKDF(root, none, mcpo/v1/token, 32)", root.TokenKey().Bytes(),
-			"40c65717f9397000bc074217012ed7845e5de4c336e4815ceb053326c1850f7e"},
-		{"id of a grant: SHA-256(mcpo/v1/id | sized kind | natural id)", grant[:],
-			"6f5ee3bc82d2a391969b3e19b05df0bfbaf2ff2fcff641609b1d40131ad1c639"},
-		{"id of the keyring, whose natural id is keyring", keyring[:],
-			"e2047bd07e04b42330ef63cf13c4371b5c3a3540c76d0fdd22852b2733e7934b"},
-		{"record key: HKDF(root, none, mcpo/v1/record | site | sized kind | id, 32)",
+		{
+			"login key: HKDF(root, none, mcpo/v1/login, 32)", root.LoginKey().Bytes(),
+			"32bffb8c7396fef910de5357442f39b991b56074803edb8442545ce35d2fdbab",
+		},
+		{
+			"state key: HKDF(root, none, mcpo/v1/state, 32)", root.StateKey().Bytes(),
+			"71836a680265f1c9d70fca5b102ff4d33fa42b6dbe0d13e72c4baf39202b1032",
+		},
+		{
+			"bind key: HKDF(root, none, mcpo/v1/bind, 32)", root.BindKey().Bytes(),
+			"7bb549fb1d51b4808f7d1dc7365d0ce2cb3a1f851f3e6defaf75e55f64719570",
+		},
+		{
+			"token key: HKDF(root, none, mcpo/v1/token, 32)", root.TokenKey().Bytes(),
+			"40c65717f9397000bc074217012ed7845e5de4c336e4815ceb053326c1850f7e",
+		},
+		{
+			"id of a grant: SHA-256(mcpo/v1/id | sized kind | natural id)", grant[:],
+			"6f5ee3bc82d2a391969b3e19b05df0bfbaf2ff2fcff641609b1d40131ad1c639",
+		},
+		{
+			"id of the keyring, whose natural id is keyring", keyring[:],
+			"e2047bd07e04b42330ef63cf13c4371b5c3a3540c76d0fdd22852b2733e7934b",
+		},
+		{
+			"record key: HKDF(root, none, mcpo/v1/record | site | sized kind | id, 32)",
 			root.RecordKey(testSite, "grant", grant).Bytes(),
-			"fa31be8fd49fc12235d18db63499a5259649c34e38a79fa06daf350d3eef8dd0"},
-		{"person index: HMAC(index key, mcpo/v1/person | sized tenant.object)", person[:],
-			"591d895fe8e630984c8f38157d5d5c8668b95313abf522ec08cb9a89c5a917dd"},
-		{"client index: HMAC(index key, mcpo/v1/client | sized dcr_x)", client[:],
-			"3ef47e60fc3f7d4ef36b0267f995ed709b71cf9b8f1c4bab5cc40842ef4238f0"},
+			"fa31be8fd49fc12235d18db63499a5259649c34e38a79fa06daf350d3eef8dd0",
+		},
+		{
+			"person index: HMAC(index key, mcpo/v1/person | sized tenant.object)", person[:],
+			"591d895fe8e630984c8f38157d5d5c8668b95313abf522ec08cb9a89c5a917dd",
+		},
+		{
+			"client index: HMAC(index key, mcpo/v1/client | sized dcr_x)", client[:],
+			"3ef47e60fc3f7d4ef36b0267f995ed709b71cf9b8f1c4bab5cc40842ef4238f0",
+		},
 	} {
 		if got := hex.EncodeToString(v.got); got != v.want {
 			t.Errorf("%s\n got %s\nwant %s", v.what, got, v.want)
@@ -157,13 +177,19 @@ func TestVectorsOfTheBrowser(t *testing.T) {
 		t.Errorf("form key of %v, %x, %t", made, random, ok)
 	}
 	for _, v := range []struct{ what, got, want string }{
-		{"state handle: tid | HMAC(state key, mcpo/v1/state | site | tid)", root.StateHandle(testSite, testTID),
-			"LNEQeCmvdFukobJlwKyGx3_CQqFpSpbpWEkhLQS6Jlsa1qAIKNOPSGs2JZHTO_9e"},
-		{"form key: 01 | time, 4 bytes | 80…9f", formKey,
-			"AWlXNaWAgYKDhIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2enw"},
-		{"binding: HMAC(bind key, mcpo/v1/bind | site | tid | a0…bf)",
+		{
+			"state handle: tid | HMAC(state key, mcpo/v1/state | site | tid)", root.StateHandle(testSite, testTID),
+			"LNEQeCmvdFukobJlwKyGx3_CQqFpSpbpWEkhLQS6Jlsa1qAIKNOPSGs2JZHTO_9e",
+		},
+		{
+			"form key: 01 | time, 4 bytes | 80…9f", formKey,
+			"AWlXNaWAgYKDhIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2enw",
+		},
+		{
+			"binding: HMAC(bind key, mcpo/v1/bind | site | tid | a0…bf)",
 			root.Binding(testSite, testTID, [32]byte(count(0xa0, 32))),
-			"-PeNzB2qS9lvGlLlCYuqc8CoxfSvUZtVI_j_ZGaGRhs"},
+			"-PeNzB2qS9lvGlLlCYuqc8CoxfSvUZtVI_j_ZGaGRhs",
+		},
 		{"form cookie", FormCookie(testSite, testTID, true), "__Host-mcpo_f_d7365de9_2cd1107829af745b"},
 		{"binding cookie", BindingCookie(testSite, testTID, true), "__Host-mcpo_b_d7365de9_2cd1107829af745b"},
 		{"form cookie on loopback", FormCookie(testSite, testTID, false), "mcpo_dev_f_d7365de9_2cd1107829af745b"},

@@ -163,7 +163,8 @@ func TestJWKSIsPublic(t *testing.T) {
 		kid     string
 		members []string
 	}{
-		{active.KID, rsaMembers}, {next.KID, rsaMembers},
+		{active.KID, rsaMembers},
+		{next.KID, rsaMembers},
 		{retired.KID, []string{"alg", "crv", "kid", "kty", "use", "x", "y"}},
 	}
 	for i, k := range set.Keys {

@@ -49,16 +49,24 @@ func TestVectorsOfKeysBehindTokens(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{"wrap for a refresh token: nonce | GCM(KEK, data key), KEK = HKDF(token, salt id, " +
-			"mcpo/v1/kek | type | site | generation | sized client | sized resource), AAD site | id | generation", refresh,
-			"0102030405060708090a0b0c4b26fe0e6cf81ad8b5412bba629c0b0e5339f578768148d2e87459c499e1ab9a6408abdedbf773ebf7dfb138a36099e1"},
-		{"wrap for a code, generation 0", code,
-			"0102030405060708090a0b0cd8b2b7f06813d79969770f1c94b14616b88eaff69b9465a2d53ab0768695a9450156ab40d6c9196d0cc01c80a7deb522"},
-		{"provider token: nonce | GCM(HKDF(data key, none, mcpo/v1/provider)), AAD site | id", provider,
-			"0102030405060708090a0b0c7847b8c598ccbc2d0654219389c1e8671f00c0383e8a32699dab0f785e690767d26b3a422a00"},
-		{"successor: nonce | GCM(HKDF(refresh token, salt id, mcpo/v1/successor | site | next generation)), " +
-			"AAD site | id | next generation", successor,
-			"0102030405060708090a0b0cd6d2b9fb66480f6aeace2f66dceb980481899a934098b62c5928482e"},
+		{
+			"wrap for a refresh token: nonce | GCM(KEK, data key), KEK = HKDF(token, salt id, " +
+				"mcpo/v1/kek | type | site | generation | sized client | sized resource), AAD site | id | generation", refresh,
+			"0102030405060708090a0b0c4b26fe0e6cf81ad8b5412bba629c0b0e5339f578768148d2e87459c499e1ab9a6408abdedbf773ebf7dfb138a36099e1",
+		},
+		{
+			"wrap for a code, generation 0", code,
+			"0102030405060708090a0b0cd8b2b7f06813d79969770f1c94b14616b88eaff69b9465a2d53ab0768695a9450156ab40d6c9196d0cc01c80a7deb522",
+		},
+		{
+			"provider token: nonce | GCM(HKDF(data key, none, mcpo/v1/provider)), AAD site | id", provider,
+			"0102030405060708090a0b0c7847b8c598ccbc2d0654219389c1e8671f00c0383e8a32699dab0f785e690767d26b3a422a00",
+		},
+		{
+			"successor: nonce | GCM(HKDF(refresh token, salt id, mcpo/v1/successor | site | next generation)), " +
+				"AAD site | id | next generation", successor,
+			"0102030405060708090a0b0cd6d2b9fb66480f6aeace2f66dceb980481899a934098b62c5928482e",
+		},
 	} {
 		if got := hex.EncodeToString(v.got); got != v.want {
 			t.Errorf("%s\n got %s\nwant %s", v.what, got, v.want)

@@ -175,8 +175,13 @@ func TestEmailVerified(t *testing.T) {
 		value any
 		want  bool
 	}{
-		{"true", true, true}, {"text", "true", true}, {"false", false, false}, {"text false", "false", false},
-		{"absent", nil, false}, {"one", 1, false}, {"list", []bool{true}, false},
+		{"true", true, true},
+		{"text", "true", true},
+		{"false", false, false},
+		{"text false", "false", false},
+		{"absent", nil, false},
+		{"one", 1, false},
+		{"list", []bool{true}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

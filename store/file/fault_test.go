@@ -86,6 +86,7 @@ func TestSec_N14_FaultLasts(t *testing.T) {
 	for name, cause := range map[string]error{
 		"sync":               syscall.EIO,
 		"no space in a sync": noSpace[0],
+		"no space to grow":   &fs.PathError{Op: "truncate", Err: noSpace[0]},
 		"write":              &fs.PathError{Op: "write", Err: syscall.EIO},
 		"grow":               errors.New("file sync error: no space left on device"),
 	} {
@@ -234,60 +235,5 @@ func TestAbandonedWriteIsSkipped(t *testing.T) {
 	wantNil(t, s.Create(t.Context(), numbered(2)))
 	if _, err := s.Get(t.Context(), numbered(1).Key); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("abandoned write: %v", err)
-	}
-}
-
-// An extension leaves its hint behind. Sweep moves it once and then finds nothing.
-func TestHintsAreCleanedUp(t *testing.T) {
-	t.Parallel()
-	s := openForTest(t)
-	r := numbered(1)
-	wantNil(t, s.Create(t.Context(), r))
-	u := r
-	u.Version, u.Expires = store.Version{2}, r.Expires.Add(time.Hour)
-	wantNil(t, s.Update(t.Context(), u, r.Version))
-	for _, step := range []struct {
-		before time.Time
-		want   int
-		hints  int
-	}{{r.Expires, 0, 1}, {u.Expires.Add(-time.Second), 0, 1}, {u.Expires, 1, 0}} {
-		n, err := s.Sweep(t.Context(), step.before, 10)
-		wantNil(t, err)
-		hints := 0
-		wantNil(t, s.view(t.Context(), func(tb tables) error {
-			hints = tb.expiry.Inspect().KeyN
-			return nil
-		}))
-		if n != step.want || hints != step.hints {
-			t.Errorf("sweep to %v: %d removed, %d hints left, want %d and %d", step.before, n, hints, step.want, step.hints)
-		}
-	}
-}
-
-// More hints than one transaction looks at, most of them of deleted or extended records.
-func TestSweepInSteps(t *testing.T) {
-	t.Parallel()
-	s := openForTest(t)
-	var wg sync.WaitGroup
-	for n := range 2*sweepStep + 100 {
-		wg.Go(func() {
-			r := sample(false, false)
-			r.ID = fmt.Sprintf("%064x", n)
-			if err := s.Create(context.Background(), r); err != nil {
-				t.Error(err)
-			}
-			if n%50 == 0 {
-				return
-			}
-			u := r
-			u.Version, u.Expires = store.Version{2}, r.Expires.Add(time.Hour)
-			if err := s.Update(context.Background(), u, r.Version); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if n, err := s.Sweep(t.Context(), sample(false, false).Expires, 10_000); n != 22 || err != nil {
-		t.Errorf("Sweep removed %d of 22, %v", n, err)
 	}
 }

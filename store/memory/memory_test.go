@@ -88,6 +88,22 @@ func TestReplacingTheDeadNeedsNoRoom(t *testing.T) {
 	}
 }
 
+func TestListLeavesOutTheDead(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFake(time.Unix(1_800_000_000, 0))
+	s := memory.New(memory.Options{}, store.Env{Now: c.Now})
+	for n := range 4 {
+		if err := s.Create(t.Context(), record(n, c.Now().Add(time.Duration(n)*time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Advance(2 * time.Minute)
+	page, err := s.List(t.Context(), store.Query{Site: "0011223344556677", Kind: "client"})
+	if err != nil || len(page.Records) != 1 || page.Next != "" {
+		t.Errorf("%d records, next %q, %v, want the one that lives", len(page.Records), page.Next, err)
+	}
+}
+
 func TestLoss(t *testing.T) {
 	t.Parallel()
 	var s store.Durable = memory.New(memory.Options{}, store.Env{Now: clock.System})

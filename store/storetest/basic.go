@@ -103,6 +103,7 @@ func testLimit(b *bench) {
 func testAliasing(b *bench) {
 	r := b.record(1)
 	r.Person = index("p")
+	r.Value = bytes.Repeat([]byte("0123456789"), 400) // too long to be kept inside another page
 	want := r
 	want.Value = slices.Clone(r.Value)
 	b.create(r)

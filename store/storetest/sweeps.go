@@ -47,6 +47,7 @@ var sweepTests = []test{
 		b.wantSwept(b.clock.Now(), 100, 1)
 		b.wantSwept(r.Expires, 100, 0)
 	}},
+	{"Sweep/changed records among others", testSweepChanged},
 	{"Sweep/a replaced record stays", func(b *bench) {
 		old := b.created(1)
 		b.clock.Advance(time.Hour)
@@ -105,6 +106,24 @@ func testSweepLimit(b *bench) {
 	b.wantSwept(b.clock.Now(), 100, 0)
 	b.wantStored(later)
 	b.wantListed(store.Query{Person: index("p")}, later)
+}
+
+// testSweepChanged gives records new times, in another order than their old ones.
+func testSweepChanged(b *bench) {
+	const n = 40
+	first := b.clock.Now().Add(time.Hour)
+	for i := range n {
+		r := b.record(i)
+		r.Expires = first.Add(time.Duration(i) * time.Minute)
+		b.create(r)
+		u := next(r, "x")
+		u.Expires = first.Add(time.Duration(i*7%n) * time.Minute)
+		b.wantErr(b.store.Update(b.ctx, u, r.Version), nil)
+	}
+	b.clock.Advance(3 * time.Hour)
+	for i := range n {
+		b.wantSwept(first.Add(time.Duration(i)*time.Minute), n, 1)
+	}
 }
 
 // testSweepRace extends records while they are swept. Sweep is asked for a time at which

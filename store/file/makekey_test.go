@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Whoever comes second, having seen no key, must not replace the first one's.
+func TestSec_H08_MakeKeyReplacesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db.key")
+	wantNil(t, makeKey(path, bytes.NewReader(bytes.Repeat([]byte{1}, keySize))))
+	first, err := os.ReadFile(path)
+	wantNil(t, err)
+	wantNil(t, makeKey(path, bytes.NewReader(bytes.Repeat([]byte{2}, keySize))))
+	second, err := os.ReadFile(path)
+	wantNil(t, err)
+	if !bytes.Equal(first, second) {
+		t.Error("the second key replaced the first")
+	}
+}
