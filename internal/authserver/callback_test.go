@@ -239,3 +239,23 @@ func TestNothingOfALoginIsLogged(t *testing.T) {
 		t.Errorf("M12: what anybody can provoke is a warning:\n%s", w.logs)
 	}
 }
+
+func TestSec_B09_StateCannotAddParameters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.register(t, "https://stranger.example/cb?tenant=a%20b&")
+	for _, state := range []string{"x&iss=evil&code=y", "x#fragment", "\r\nLocation: https://evil.example", "%26code%3Dy", "a+b c", "日本"} {
+		q := ask(id, "https://stranger.example/cb?tenant=a%20b&", "state", state)
+		b := w.browser()
+		_, form := b.open(t, q)
+		target := b.get(b.leave(t, form)).Header().Get("Location")
+		u, err := url.Parse(target)
+		if err != nil || !strings.HasPrefix(target, "https://stranger.example/cb?tenant=a%20b&code=mcpo_ac_") || u.Fragment != "" {
+			t.Fatalf("%q: %s, %v", state, target, err)
+		}
+		got := u.Query()
+		if len(got) != 4 || len(got["iss"]) != 1 || got.Get("iss") != issuer || len(got["code"]) != 1 || got.Get("state") != state {
+			t.Errorf("%q: %v", state, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package authserver
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -111,4 +112,28 @@ func TestSec_A07_ElevenPages(t *testing.T) {
 	}
 	_, form := b.open(t, ask(id, claude))
 	wantRedirect(t, b.get(b.leave(t, form)), http.StatusSeeOther, claude+"?code=")
+}
+
+// One address cannot take what all of them together may have pending.
+func TestSec_M02_PendingLoginsInAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.state.Limits
+	for i := range maxPending {
+		n := i / loginsPerMinute
+		if _, ok := l.Login(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})); !ok {
+			t.Fatalf("login %d refused", i)
+		}
+	}
+	wait, ok := l.Login(home)
+	if ok || wait != time.Second {
+		t.Errorf("%v, %s", ok, wait)
+	}
+	w.clock.Advance(time.Second)
+	if _, ok := l.Login(home); !ok {
+		t.Error("no room again")
+	}
+	if loginsPerMinute*(int(cookieLife/time.Minute)+1) > maxPending/4 {
+		t.Error("one address may hold more than a quarter")
+	}
 }

@@ -255,6 +255,9 @@ func TestSec_I13_LimitCountsFailuresAndSparesTheGenuine(t *testing.T) {
 	if _, ok := w.state.Limits.TokenBlocked(netip.MustParseAddr("203.0.113.8")); !ok {
 		t.Error("a neighbour is blocked")
 	}
+	forged := []byte(got.Refresh)
+	forged[40] ^= 3
+	wantError(t, w.tokenCall([]string{"grant_type", "refresh_token", "client_id", id, "refresh_token", string(forged)}), 429, "temporarily_unavailable")
 	w.clock.Advance(time.Second)
 	wantError(t, w.tokenCall(exchange(id, "x")), 400, "invalid_grant")
 }

@@ -36,9 +36,6 @@ type Link struct {
 	// Href is an absolute URL or a path of this host. A link to anything that runs inside
 	// the browser, such as javascript:, is left out.
 	Href string
-	// Post makes the button send an empty POST. These pages have Referrer-Policy
-	// no-referrer, so the request says "Origin: null".
-	Post bool
 }
 
 // WithRef returns a copy with a reference id.
@@ -54,7 +51,6 @@ type messageView struct {
 type linkView struct {
 	Label, Note string
 	Href        template.URL
-	Post        bool
 }
 
 // Message writes a message page.
@@ -88,5 +84,5 @@ func linkOf(l *Link) *linkView {
 	if !ok {
 		return nil
 	}
-	return &linkView{Label: clean(l.Label, nameRunes), Note: clean(l.Note, textRunes), Href: u, Post: l.Post}
+	return &linkView{Label: clean(l.Label, nameRunes), Note: clean(l.Note, textRunes), Href: u}
 }

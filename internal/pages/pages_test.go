@@ -78,7 +78,6 @@ func samples() []page {
 		message("unavailable", Unavailable(start, 1500*time.Millisecond)),
 		message("too_many", TooMany(time.Minute)),
 		message("method_not_allowed", MethodNotAllowed("GET, HEAD")),
-		message("post_button", Message{Title: "Sure?", Text: "One more step.", Next: &Link{Label: "Go on", Href: "/oauth/x", Post: true}}),
 	}
 }
 

@@ -145,7 +145,7 @@ func (s *Store) usable(ctx context.Context) error {
 		return errClosed
 	}
 	if fault := s.fault.Load(); fault != nil {
-		return fmt.Errorf("store file %s is out of use until it is opened again, since a write failed: %w", s.path, *fault)
+		return fmt.Errorf("store file %s is out of use until it is opened again (restart the server), since a write failed: %w", s.path, *fault)
 	}
 	return ctx.Err()
 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcpoauth
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
+)
+
+var (
+	errNotProvisioned = oauth.Unavailable(errors.New("the configuration of this handler is gone or incomplete"))
+	errMisdirected    = oauth.New(oauth.InvalidRequest, "This host does not serve the resource.").WithStatus(http.StatusMisdirectedRequest)
+	errBadPath        = oauth.New(oauth.InvalidRequest, "The path is not in its simplest form.")
+	errTooEarly       = oauth.New(oauth.InvalidRequest, "Send the request again after the TLS handshake.").WithStatus(http.StatusTooEarly)
+)
+
+// ServeHTTP decides whose request it is and answers it or lets it through. It returns no
+// error of its own: an error route could otherwise proxy what was refused.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	in := h.instance
+	if !in.acquire() {
+		// Nobody can tell any more what the query holds, or write it down without.
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		oauth.WriteError(w, errNotProvisioned, "")
+		return nil
+	}
+	release := sync.OnceFunc(in.site.uses.done)
+	defer release()
+
+	dropH2C(r)
+	clearResource(r)
+	to := in.table.Route(matchHost(r), originalPath(r), r.URL.EscapedPath())
+	if to.Kind != route.Next {
+		clearUser(r)
+	}
+	switch to.Kind {
+	case route.Next:
+		release()
+		return next.ServeHTTP(w, r)
+	case route.Guarded:
+		return in.guarded(w, r, next, to, release)
+	case route.Document, route.Endpoint, route.NotFound:
+		in.answer(w, r, to)
+	case route.Misdirected:
+		in.refuse(w, r, errMisdirected)
+	case route.BadPath:
+		in.refuse(w, r, errBadPath)
+	default:
+		in.refuse(w, r, errNotProvisioned)
+	}
+	return nil
+}
+
+// answer serves the authorization server.
+func (in *instance) answer(w http.ResponseWriter, r *http.Request, to route.Route) {
+	c := authserver.Call{Endpoint: to.Endpoint, Address: clientAddress(r), Ref: newRef()}
+	w, done := in.logHere(w, r, c.Ref)
+	defer done()
+	switch {
+	case to.Kind == route.NotFound:
+		in.server.NoDocument(w, r, c)
+	case to.Kind == route.Document && to.Document == route.ASMetadata:
+		in.server.ServerMetadata(w, r, c)
+	case to.Kind == route.Document && to.Document == route.ProtectedResource:
+		in.server.ResourceMetadata(w, r, c, to.Resource, to.Slash)
+	case earlyData(r):
+		in.logRefusal(r, errTooEarly, c.Ref)
+		oauth.WriteError(w, errTooEarly, c.Ref)
+	default:
+		in.server.Serve(w, r, c)
+	}
+}
+
+// guarded lets a request with a good token through, with a JWT in its place. The site is
+// released before the next handler runs: an answer may last for hours.
+func (in *instance) guarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to route.Route, release func()) error {
+	if guard.Preflight(w, r, to.Resource) {
+		return nil
+	}
+	req := guard.Request{HTTP: r, Policy: in.policy, Resource: to.Resource, Slash: to.Slash}
+	sv, err := in.site.open(r.Context())
+	if err != nil {
+		in.refusedByGuard(w, r, nil, req, err)
+		return nil
+	}
+	pass, err := sv.guard.Admit(r.Context(), req)
+	if err != nil {
+		in.refusedByGuard(w, r, sv.guard, req, err)
+		return nil
+	}
+	setUser(r, pass)
+	pass.Apply(r)
+	release()
+	gw, gr := pass.Wrap(w, r, newRef)
+	defer gw.Close()
+	return next.ServeHTTP(gw, gr)
+}
+
+// refusedByGuard writes the guard's no; g may be nil when there is no guard yet.
+func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *guard.Guard, req guard.Request, err error) {
+	ref := newRef()
+	w, done := in.logRefused(w, r, err, ref)
+	defer done()
+	g.Refuse(w, req, err, ref)
+}
+
+// refuse answers what is nobody's, in the form that programs read.
+func (in *instance) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	ref := newRef()
+	w, done := in.logRefused(w, r, err, ref)
+	defer done()
+	oauth.WriteError(w, err, ref)
+}
+
+func newRef() string { return oauth.NewRef(rand.Reader) }
+
+// dropH2C removes the request to go on with HTTP/2 in the clear. RFC 9113 §3.1 has ended
+// that upgrade, and a backend that still obeys it would serve the rest of the connection
+// past every guard.
+func dropH2C(r *http.Request) {
+	for _, v := range r.Header["Upgrade"] {
+		for protocol := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(protocol), "h2c") {
+				r.Header.Del("Upgrade")
+				r.Header.Del("Http2-Settings")
+				return
+			}
+		}
+	}
+}
+
+// earlyData tells whether an unsafe request could be a replay (RFC 8470 §3).
+func earlyData(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	}
+	return r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1"
+}
+
+// originalPath is the path as the client sent it, before any rewrite.
+func originalPath(r *http.Request) string {
+	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
+		return o.URL.EscapedPath()
+	}
+	return r.URL.EscapedPath()
+}
+
+// matchHost is the host by which the request is matched. Behind a trusted proxy the one
+// X-Forwarded-Host counts; for output there is only configuration.
+func matchHost(r *http.Request) string {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	if f := r.Header.Values("X-Forwarded-Host"); trusted && len(f) == 1 && f[0] != "" && !strings.Contains(f[0], ",") {
+		return f[0]
+	}
+	return r.Host
+}
+
+// clientAddress is the client's address as far as the web server trusts it.
+func clientAddress(r *http.Request) netip.Addr {
+	s, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a
+	}
+	p, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return p.Addr()
+}
+
+// Interface guard
+var _ caddyhttp.MiddlewareHandler = (*Handler)(nil)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcptest
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// requireEnv lists, separated by commas, what a machine promises to have. CI sets it, so
+// that a test that would be skipped there fails instead.
+const requireEnv = "MCPOAUTH_REQUIRE"
+
+// Need returns the path of the first of the commands that exists. Where none does, the
+// test is skipped, unless the environment variable MCPOAUTH_REQUIRE names what, which
+// makes it fail.
+func Need(t testing.TB, what string, commands ...string) string {
+	t.Helper()
+	for _, c := range commands {
+		if path, err := exec.LookPath(c); err == nil {
+			return path
+		}
+	}
+	if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), what) {
+		t.Fatalf("%s names %s, but none of %v is installed", requireEnv, what, commands)
+	}
+	t.Skipf("%s is not installed (looked for %v)", what, commands)
+	return ""
+}

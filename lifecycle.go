@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcpoauth
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/pages"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
+)
+
+// instance is what a provisioned handler works with. It is one pointer, so a handler
+// that was never provisioned has none and lets nobody through.
+type instance struct {
+	*settings
+	site   *site
+	table  *route.Table
+	server *authserver.Server
+	signIn provider.Provider
+	log    *slog.Logger
+	config any // of which generation
+
+	givenBack sync.Once
+}
+
+// Provision sets up the handler. It opens, dials and writes nothing: a configuration is
+// provisioned to be validated, too, beside a server that is running.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	s, err := h.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	app, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading events app: %w", err)
+	}
+	events := app.(*caddyevents.App)
+	in := &instance{settings: s, table: route.New(s.policy), log: ctx.Slogger()}
+	if err := join(events, s); err != nil {
+		return err
+	}
+	in.config = events
+	// From here on Cleanup gives back what was taken, also when Provision fails.
+	h.instance = in
+	if err := in.useSite(); err != nil {
+		return err
+	}
+	if err := in.buildServer(); err != nil {
+		return err
+	}
+	in.warnOpen()
+	return events.On("started", startedHandler{in})
+}
+
+// useSite takes a reference to the site of the issuer, and creates the site and its
+// store handle if this is their first.
+func (in *instance) useSite() error {
+	key := siteKey{issuer: in.policy.Issuer, store: storeIdentity(in.store), keys: seal.Fingerprint(in.masters)}
+	if _, own := in.store.(masterKeyer); !own && len(in.masters) == 0 {
+		return fmt.Errorf("encryption_key is missing: a store that several machines can share needs one; make it with: openssl rand -base64 32")
+	}
+	v, _, err := sitePool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		st, _, err := storePool.LoadOrNew(key.store, func() (caddy.Destructor, error) {
+			return newPooledStore(in.store, liveLog), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		return newSite(key, st.(*pooledStore), in.masters), nil
+	})
+	if err != nil {
+		return err
+	}
+	in.site = v.(*site)
+	return nil
+}
+
+func (in *instance) buildServer() error {
+	var err error
+	if in.signIn, err = in.site.provider(in.provider); err != nil {
+		return err
+	}
+	look, err := pages.New(pages.Config{Title: in.title, Support: in.support})
+	if err != nil {
+		return err
+	}
+	in.server, err = authserver.New(authserver.Config{
+		State: in.site.state, Events: in.site.sink, Log: in.log, Now: clock.System, Rand: rand.Reader,
+		Policy: in.policy, Rules: in.rules, Provider: in.signIn, Pages: look,
+	})
+	return err
+}
+
+// warnOpen says what is allowed but may not be meant: a public provider without an allow
+// block lets in whoever has an account there.
+func (in *instance) warnOpen() {
+	m, ok := in.provider.(caddy.Module)
+	if ok && len(in.policy.Allow) == 0 && m.CaddyModule().ID.Name() == "oidc" {
+		in.log.Warn("everyone whom the provider signs in may use the resources; an allow block narrows that", "issuer", in.policy.Issuer)
+	}
+}
+
+// startedHandler receives Caddy's "started" event: the configuration is running.
+type startedHandler struct{ in *instance }
+
+// Handle implements caddyevents.Handler.
+func (s startedHandler) Handle(context.Context, caddy.Event) error {
+	if s.in.acquire() {
+		defer s.in.site.uses.done()
+		liveLogs.started(s.in, s.in.log)
+		s.in.site.started(s.in)
+	}
+	return nil
+}
+
+// acquire tells whether the site may be used; site.uses.done must follow if so. A request
+// that reaches the handler of a former configuration is served as long as the site lives
+// on in the present one.
+func (in *instance) acquire() bool {
+	return in != nil && in.server != nil && in.site.uses.acquire()
+}
+
+// Cleanup gives back what Provision took, be it complete or not. It does not wait for
+// requests: on a reload it runs while they are being answered.
+func (h *Handler) Cleanup() error {
+	if h.instance != nil {
+		h.instance.givenBack.Do(h.instance.giveBack)
+	}
+	return nil
+}
+
+func (in *instance) giveBack() {
+	leave(in.config)
+	if in.site == nil {
+		return
+	}
+	if in.signIn != nil {
+		in.site.forget(in.provider)
+	}
+	in.site.stopped(in)
+	if _, err := sitePool.Delete(in.site.key); err != nil {
+		liveLog.Error("closing the site failed", "issuer", in.site.key.issuer, "error", err)
+	}
+	liveLogs.stopped(in)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner  = (*Handler)(nil)
+	_ caddy.CleanerUpper = (*Handler)(nil)
+)
