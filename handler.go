@@ -40,7 +40,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	dropH2C(r)
 	clearResource(r)
-	to := in.table.Route(matchHost(r), originalPath(r), r.URL.EscapedPath())
+	to := in.table.Route(in.matchHost(r), originalPath(r), r.URL.EscapedPath())
 	if to.Kind != route.Next {
 		clearUser(r)
 	}
@@ -157,11 +157,16 @@ func originalPath(r *http.Request) string {
 	return r.URL.EscapedPath()
 }
 
-// matchHost is the host by which the request is matched. Behind a trusted proxy the one
-// X-Forwarded-Host counts; for output there is only configuration.
-func matchHost(r *http.Request) string {
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	if f := r.Header.Values("X-Forwarded-Host"); trusted && len(f) == 1 && f[0] != "" && !strings.Contains(f[0], ",") {
+// matchHost is the host by which the request is matched. A trusted proxy that sends a
+// host of its own may say in one X-Forwarded-Host which one was meant; a host of ours
+// needs no such help, so a proxy that merely passes a client's header on changes nothing.
+// For output there is only configuration.
+func (in *instance) matchHost(r *http.Request) string {
+	f := r.Header["X-Forwarded-Host"]
+	if len(f) != 1 || f[0] == "" || strings.Contains(f[0], ",") || in.table.Knows(r.Host) {
+		return r.Host
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		return f[0]
 	}
 	return r.Host

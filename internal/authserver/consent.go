@@ -62,6 +62,9 @@ func (s *active) consent(w http.ResponseWriter, r *http.Request, c Call) {
 // by a page; a browser that does not send it sends Origin with a POST.
 func (s *active) fromOurPage(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
+	if len(r.Header.Values("Origin")) > 1 {
+		return false
+	}
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin" && r.Header.Get("Sec-Fetch-Mode") == "navigate" &&
 			r.Header.Get("Sec-Fetch-Dest") == "document" &&

@@ -68,7 +68,14 @@ func limitBody(w http.ResponseWriter, r *http.Request) (release func()) {
 		body.spent.Store(true)
 		_ = rc.SetReadDeadline(time.Unix(1, 0))
 	})
-	return func() { body.timer.Stop() }
+	return func() {
+		// What is refused unread is still on its way, and over HTTP/1 the server would wait for
+		// its rest before it answers: that wait is part of the budget.
+		if r.ProtoMajor == 1 {
+			_, _ = io.Copy(io.Discard, body)
+		}
+		body.timer.Stop()
+	}
 }
 
 type budgeted struct {

@@ -120,21 +120,21 @@ func (s *Server) NoDocument(w http.ResponseWriter, r *http.Request, c Call) {
 func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, c Call, key string) {
 	s.harden(w.Header())
 	allowAnyOrigin(w.Header())
+	defer limitBody(w, r)()
 	methods := []string{http.MethodGet, http.MethodHead}
+	d, ok := s.documents[key]
 	switch {
 	case r.Method == http.MethodOptions:
 		preflight(w, r, methods)
-		return
+	case !ok:
+		// Also for POST: a client that tries an endpoint which is not built learns that there
+		// is none.
+		s.fail(w, r, c, errNoDocument)
 	case !slices.Contains(methods, r.Method):
 		s.fail(w, r, c, methodNotAllowed(methods))
-		return
+	default:
+		d.serve(w, r)
 	}
-	d, ok := s.documents[key]
-	if !ok {
-		s.fail(w, r, c, errNoDocument)
-		return
-	}
-	d.serve(w, r)
 }
 
 func (d document) serve(w http.ResponseWriter, r *http.Request) {

@@ -112,6 +112,7 @@ var endpoints = map[string]endpoint{
 // never sees an OAuth endpoint.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 	s.harden(w.Header())
+	defer limitBody(w, r)()
 	e, ok := endpoints[c.Endpoint]
 	if !ok {
 		s.fail(w, r, c, errNoEndpoint)
@@ -128,8 +129,6 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 		s.methodNotAllowed(w, r, c, e)
 		return
 	}
-	release := limitBody(w, r)
-	defer release()
 	state, err := s.State(r.Context())
 	if err != nil {
 		s.stateless(w, r, c, e, err)

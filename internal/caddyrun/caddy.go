@@ -164,15 +164,3 @@ func (c *Caddy) AwaitOutput(t testing.TB, text string) {
 		t.Fatalf("caddy never wrote %q\n%s", text, c.Output())
 	}
 }
-
-// FreeAddr returns a loopback address whose port the system has just handed out, for a
-// server that cannot listen on port 0 because its own URL must be known before.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}

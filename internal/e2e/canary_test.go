@@ -13,6 +13,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/entratest"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
@@ -48,7 +49,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	s.add("upstream secret", w.emulator.ClientSecret())
 	goodPaths(t, w)
 	badPaths(t, w)
-	w.reload(config + "http://" + freeAddr(t) + " {\nrespond x\n}\n")
+	w.reload(config + "http://" + caddyrun.FreeAddr(t) + " {\nrespond x\n}\n")
 	goodPaths(t, w)
 	w.caddy.Stop(t)
 	key := masterKey(t, w)

@@ -48,7 +48,7 @@ func checkHosts(t *testing.T, w *world, path string, trusted bool) {
 		{http.Header{"Host": {"evil.example"}}, false},
 		{http.Header{"Host": {"127.0.0.1"}}, false},
 		{http.Header{"Host": {w.addr + "."}}, false},
-		{http.Header{"X-Forwarded-Host": {"evil.example"}}, !trusted},
+		{http.Header{"X-Forwarded-Host": {"evil.example"}}, true},
 		{http.Header{"X-Forwarded-Host": {"evil.example", w.addr}}, true},
 		{http.Header{"X-Forwarded-Host": {"evil.example, " + w.addr}}, true},
 		{http.Header{"X-Forwarded-Host": {""}}, true},

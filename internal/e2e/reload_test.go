@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
 
@@ -31,7 +32,7 @@ func TestReloadDuringLogin(t *testing.T) {
 				got := loginWithPause(w, func(at string) {
 					if at == step {
 						n++
-						w.reload(w.caddyfile(words(i)) + fmt.Sprintf("http://127.0.0.1:%d {\nrespond %d\n}\n", freePort(t), i))
+						w.reload(w.caddyfile(words(i)) + fmt.Sprintf("http://127.0.0.1:%d {\nrespond %d\n}\n", caddyrun.FreePort(t), i))
 					}
 				})
 				if n != 1 {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 )
 
 // Two resources on one site: people agree to each, and a token for one is refused by the
@@ -49,7 +51,7 @@ func metadataOf(resource string) string {
 func TestTwoSitesOneIssuer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	port, at := freePort(t), freePort(t)
+	port, at := caddyrun.FreePort(t), caddyrun.FreePort(t)
 	issuer := fmt.Sprintf("http://localhost:%d", at)
 	first, second := fmt.Sprintf("http://127.0.0.1:%d/mcp", port), fmt.Sprintf("http://localhost:%d/mcp", port)
 	w.emulator.Register(issuer + "/callback")

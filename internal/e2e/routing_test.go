@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 )
 
 // layout is a way to write the site around mcp_oauth. OAUTH and BACKEND stand for the
@@ -74,7 +76,7 @@ func TestRouting(t *testing.T) {
 // newSite is one more site of the same Caddy and the same provider.
 func newSite(t testing.TB, w *world, l layout) *world {
 	s := *w
-	s.t, s.addr = t, freeAddr(t)
+	s.t, s.addr = t, caddyrun.FreeAddr(t)
 	s.origin = "http://" + s.addr
 	s.issuer, s.resource = s.origin+"/oauth", s.origin+l.path
 	s.emulator.Register(s.issuer + "/callback")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
 
@@ -58,7 +59,11 @@ func (w *world) listen(ctx context.Context, method, token string) *bufio.Scanner
 // so that an event in a buffer would wait for ever.
 func (s *streamer) say(t *testing.T, stream *bufio.Scanner, text string) {
 	t.Helper()
-	s.events <- text
+	select {
+	case s.events <- text:
+	case <-s.gone:
+		t.Fatalf("the backend lost its client before %q", text)
+	}
 	for stream.Scan() {
 		if stream.Text() == "data: "+text {
 			return
@@ -87,7 +92,7 @@ func TestStream(t *testing.T) {
 			stream := w.listen(ctx, method, got.access)
 			s.say(t, stream, "one")
 			s.say(t, stream, "two")
-			w.reload(w.caddyfile("") + "http://127.0.0.1:" + fmt.Sprint(freePort(t)) + " {\nrespond x\n}\n")
+			w.reload(w.caddyfile("") + "http://127.0.0.1:" + fmt.Sprint(caddyrun.FreePort(t)) + " {\nrespond x\n}\n")
 			s.say(t, stream, "after a reload")
 			w.reload(w.caddyfile("allow {\nrole MCP.User\n}\n"))
 			s.say(t, stream, "after another policy")

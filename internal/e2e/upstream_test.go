@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/entratest"
 )
 
@@ -28,7 +29,7 @@ type upstream struct {
 // newUpstream returns a provider that does not listen yet.
 func newUpstream(t testing.TB, redirectURIs ...string) *upstream {
 	t.Helper()
-	u := &upstream{addr: freeAddr(t)}
+	u := &upstream{addr: caddyrun.FreeAddr(t)}
 	u.Emulator = entratest.New(entratest.Options{BaseURL: "http://" + u.addr, RedirectURIs: redirectURIs})
 	t.Cleanup(u.stop)
 	return u

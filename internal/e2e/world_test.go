@@ -42,7 +42,7 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(cancel)
 	own := &http.Transport{}
 	t.Cleanup(own.CloseIdleConnections)
-	w := &world{t: t, ctx: ctx, addr: freeAddr(t), transport: own, home: caddyrun.NewHome(t)}
+	w := &world{t: t, ctx: ctx, addr: caddyrun.FreeAddr(t), transport: own, home: caddyrun.NewHome(t)}
 	w.origin = "http://" + w.addr
 	w.issuer, w.resource = w.origin+"/oauth", w.origin+"/mcp"
 	w.emulator = newUpstream(t, w.issuer+"/callback")

@@ -98,7 +98,9 @@ func (c *codeRecord) fits(terms Terms, code tokens.Token, r Redemption) error {
 	if r.Resource != "" && !res.Same(r.Resource) {
 		return oauth.New(oauth.InvalidTarget, "The code was issued for another resource.")
 	}
-	if c.Dead {
+	// One that became a grant before it died is still judged as a replay: a thief who redeems
+	// it and then kills it must not keep what the owner's attempt would revoke.
+	if c.Dead && c.Consumed == 0 {
 		return refuse("code died by a wrong verifier")
 	}
 	return nil
@@ -156,6 +158,8 @@ func (s *Service) refuseReplay(ctx context.Context, rec *vault.Record[codeRecord
 		return err
 	}
 	switch _, err := vault.Get(ctx, s.Vault, grantKind, id.String()); {
+	case errors.Is(err, store.ErrNotFound) && rec.Value.Dead:
+		return refuse("code died by a wrong verifier")
 	case errors.Is(err, store.ErrNotFound):
 		return nil
 	case err != nil:

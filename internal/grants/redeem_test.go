@@ -88,6 +88,30 @@ func TestSec_C04_ReplayRevokesTheGrant(t *testing.T) {
 	}
 }
 
+// A thief who redeems a code and then kills it by a wrong verifier gains nothing: the
+// owner's own attempt still ends the thief's grant.
+func TestSec_C04_KillingAUsedCodeHidesNoReplay(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	code := n.code(t)
+	stolen, err := n.Redeem(t.Context(), n.terms, redemption(code))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := redemption(code)
+	wrong.Verifier = strings.Repeat("x", 43)
+	_, err = n.Redeem(t.Context(), n.terms, wrong)
+	wantCode(t, err, oauth.InvalidGrant)
+	if !n.accepts(t, stolen) {
+		t.Fatal("a wrong verifier revoked the grant")
+	}
+	_, err = n.Redeem(t.Context(), n.terms, redemption(code))
+	wantCode(t, err, oauth.InvalidGrant)
+	if n.accepts(t, stolen) {
+		t.Fatal("the stolen grant survived the owner's attempt")
+	}
+}
+
 // Whoever saw a used code must not be able to log its owner out with it.
 func TestSec_C05_OnlyAValidReplayRevokes(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,9 @@ func (s *Service) Refresh(ctx context.Context, terms Terms, r Refreshing) (*Issu
 	hash := t.Hash()
 	// Simultaneous requests with one token share one rotation and one call to the provider.
 	key := fmt.Sprintf("%x %q %q %q", hash, r.Client, r.Scope, r.Resource)
-	ch := s.refreshes.DoChan(key, func() (any, error) {
+	ch := s.refreshes.DoChan(key, func() (out any, err error) {
+		// This runs in a goroutine of its own, where a panic would end the whole server.
+		defer recoverAs(&err)
 		ctx, cancel := detach(ctx)
 		defer cancel()
 		return s.refresh(ctx, terms, t, r)
@@ -60,6 +62,12 @@ func (s *Service) Refresh(ctx context.Context, terms Terms, r Refreshing) (*Issu
 		return res.Val.(*Issued), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+func recoverAs(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
 	}
 }
 

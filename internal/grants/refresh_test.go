@@ -49,6 +49,20 @@ func TestRefreshRotates(t *testing.T) {
 	}
 }
 
+// A panic in a provider costs one answer and not the whole server: refreshes run in a
+// goroutine of their own.
+func TestSec_J21_PanicInRefreshIsUnknown(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first := n.signIn(t)
+	n.terms.Provider = nil
+	if _, err := n.refresh(t, text(*first.Refresh)); err == nil || oauth.AsError(err) != nil {
+		t.Fatalf("%v is not unknown", err)
+	}
+	n.terms.Provider = n.provider
+	mustRefresh(t, n, text(*first.Refresh))
+}
+
 func TestSec_I02_ParallelRefreshesGetOnePair(t *testing.T) {
 	t.Parallel()
 	a := newNode(t)

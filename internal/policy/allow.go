@@ -54,7 +54,17 @@ func isUser(v string, p provider.Person) bool {
 	if v == p.Subject || strings.EqualFold(v, p.ObjectID) {
 		return true
 	}
-	return p.EmailVerified && strings.EqualFold(v, p.Email)
+	// Unicode folds letters that look alike into one (U+212A into k); addresses do not.
+	return p.EmailVerified && asciiLower(v) == asciiLower(p.Email)
+}
+
+func asciiLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // verifiedDomain returns the domain of a verified address. Exactly one @ and an ASCII

@@ -30,6 +30,7 @@ func TestAllow(t *testing.T) {
 		"subject":                    {one("user", "x", "tid.oid"), ada, true},
 		"object id in other case":    {one("user", "0a1b"), ada, true},
 		"verified address":           {one("user", "ada@example.com"), ada, true},
+		"address with a Kelvin sign": {one("user", "kim@example.com"), provider.Person{Subject: "s", Email: "\u212aim@example.com", EmailVerified: true}, false},
 		"unverified address":         {one("user", "ada@example.com"), unverified, false},
 		"empty value, no oid":        {one("user", ""), provider.Person{Subject: "s"}, false},
 		"role":                       {one("role", "Reader"), ada, true},

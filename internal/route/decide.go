@@ -15,10 +15,7 @@ func (t *Table) Route(name, original, rewritten string) Route {
 	if t == nil || t.hosts == nil {
 		return Route{}
 	}
-	h := t.hosts[name]
-	if h == nil {
-		h = t.hosts[hostForm(name)]
-	}
+	h := t.find(name)
 	if h == nil {
 		return t.foreign(original, rewritten)
 	}
@@ -29,6 +26,16 @@ func (t *Table) Route(name, original, rewritten string) Route {
 		return Route{Kind: Endpoint, Endpoint: e}
 	}
 	return t.compare(h, original, rewritten)
+}
+
+// Knows tells whether name is a host of the issuer or of a resource.
+func (t *Table) Knows(name string) bool { return t != nil && t.find(name) != nil }
+
+func (t *Table) find(name string) *host {
+	if h := t.hosts[name]; h != nil {
+		return h
+	}
+	return t.hosts[hostForm(name)]
 }
 
 // compare decides by normal form for a path that is, byte for byte, neither document

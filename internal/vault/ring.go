@@ -143,7 +143,13 @@ func (v *Vault) Root(ctx context.Context, kid seal.KID) (seal.Root, bool, error)
 // share runs work once for all callers that ask for it at the same time. A caller whose
 // context ends leaves; the work goes on for the others.
 func (v *Vault) share(ctx context.Context, name string, work func(context.Context) error) error {
-	result := v.flights.DoChan(name, func() (any, error) {
+	result := v.flights.DoChan(name, func() (_ any, err error) {
+		// This runs in a goroutine of its own, where a panic would end the whole server.
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("vault: panic: %v", p)
+			}
+		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 		defer cancel()
 		return nil, work(ctx)

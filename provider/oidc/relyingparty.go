@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -62,6 +63,8 @@ type RelyingParty struct {
 	tokens   tokenClient
 	metadata remote[*Metadata]
 	keys     remote[keySet]
+
+	withoutRefresh sync.Once // for the warning of the first sign-in without a refresh token
 }
 
 // NewRelyingParty returns a provider. It dials nothing.
@@ -171,6 +174,13 @@ func (rp *RelyingParty) Exchange(ctx context.Context, r provider.ExchangeRequest
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verifying the ID token: %w", err)
+	}
+	if a.refreshToken.IsZero() {
+		// OpenID Connect Core §11: without prompt=consent a provider may ignore offline_access.
+		rp.withoutRefresh.Do(func() {
+			rp.log.Warn("the provider returned no refresh token, so sign-ins go on unchecked after an account is disabled; "+
+				"ask for the scope offline_access and, where the provider wants it, set prompt to consent", "provider", rp.dialect.Name())
+		})
 	}
 	return &provider.Session{Person: person, RefreshToken: a.refreshToken}, nil
 }

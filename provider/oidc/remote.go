@@ -90,7 +90,13 @@ func (r *remote[T]) within(t time.Time, d time.Duration) bool {
 // All callers share one fetch, which outlives those that give up.
 func (r *remote[T]) attempt(ctx context.Context) error {
 	shared := context.WithoutCancel(ctx)
-	done := r.flight.DoChan("", func() (any, error) {
+	done := r.flight.DoChan("", func() (_ any, err error) {
+		// This runs in a goroutine of its own, where a panic would end the whole server.
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+			}
+		}()
 		if r.resting() {
 			return nil, nil
 		}

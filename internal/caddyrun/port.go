@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package e2e
+package caddyrun
 
 import (
 	"fmt"
@@ -13,9 +13,10 @@ import (
 // given are the ports that a test has.
 var given sync.Map
 
-// freePort is a loopback port that no other test has, below those that systems hand out
-// for connections: tests run side by side, and a server needs its port later, maybe twice.
-func freePort(t testing.TB) int {
+// FreePort returns a loopback port for a server that cannot listen on port 0 because its
+// own URL must be known before. No other test has it, and it is below those that systems
+// hand out for connections: tests run side by side, and a server may need its port twice.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
 		port := 20_000 + rand.IntN(12_000)
@@ -31,7 +32,8 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-func freeAddr(t testing.TB) string {
+// FreeAddr returns a loopback address with a FreePort.
+func FreeAddr(t testing.TB) string {
 	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 }
