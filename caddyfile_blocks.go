@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // How to write the words that have a block, on one line.
@@ -157,10 +159,10 @@ func parseRate(d *caddyfile.Dispenser, r *Registration) error {
 	if len(args) != 2 {
 		return d.Errf("rate has %d values and takes two: write %s, such as rate 20 1m", len(args), rateUsage)
 	}
-	if err := checkUnresolved(args[0], checkEvents); err != nil {
+	if err := surface.CheckUnresolved(args[0], checkEvents); err != nil {
 		return d.WrapErr(err)
 	}
-	if err := checkUnresolved(args[1], checkWindow); err != nil {
+	if err := surface.CheckUnresolved(args[1], checkWindow); err != nil {
 		return d.WrapErr(err)
 	}
 	r.Rate = &Rate{Events: caddyhttp.WeakString(args[0]), Window: Duration(args[1])}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // words are the words of one block, by name. The parser knows no other: a word that is
@@ -100,7 +102,7 @@ func one(d *caddyfile.Dispenser, usage string, check func(string) error) (string
 func many(d *caddyfile.Dispenser, usage string, check func(string) error) ([]string, error) {
 	var vs []string
 	for d.NextArg() {
-		if err := checkUnresolved(d.Val(), check); err != nil {
+		if err := surface.CheckUnresolved(d.Val(), check); err != nil {
 			return nil, d.WrapErr(fmt.Errorf("%s: %w", wordOf(usage), err))
 		}
 		vs = append(vs, d.Val())
@@ -113,7 +115,7 @@ func many(d *caddyfile.Dispenser, usage string, check func(string) error) ([]str
 
 // noBlock refuses a block after a word that takes none.
 func noBlock(d *caddyfile.Dispenser, usage string) error {
-	if opensBlock(d) {
+	if surface.OpensBlock(d) {
 		return d.Errf("%s takes no block: write %s", wordOf(usage), usage)
 	}
 	return nil
@@ -125,21 +127,10 @@ func needBlock(d *caddyfile.Dispenser, usage string) error {
 	if d.NextArg() {
 		return d.Errf("unexpected %q after %s: write %s", d.Val(), wordOf(usage), usage)
 	}
-	if !opensBlock(d) {
+	if !surface.OpensBlock(d) {
 		return d.Errf("%s has no block: write %s", wordOf(usage), usage)
 	}
 	return nil
-}
-
-// opensBlock tells whether a block follows, also one that closes at once, and reads
-// nothing of it.
-func opensBlock(d *caddyfile.Dispenser) bool {
-	line := d.Line()
-	if !d.Next() {
-		return false
-	}
-	defer d.Prev()
-	return d.Val() == "{" && d.Line() == line
 }
 
 // wordOf is the word that a usage begins with.

@@ -133,7 +133,7 @@ func dropH2C(r *http.Request) {
 		for protocol := range strings.SplitSeq(v, ",") {
 			if strings.EqualFold(strings.TrimSpace(protocol), "h2c") {
 				r.Header.Del("Upgrade")
-				r.Header.Del("Http2-Settings")
+				r.Header.Del("HTTP2-Settings")
 				return
 			}
 		}

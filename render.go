@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // render fills words and the fingerprint of the policy. options are those of the store.
@@ -93,7 +94,7 @@ func (r *resolver) options(raw json.RawMessage) string {
 func (r *resolver) resolved(v any) any {
 	switch v := v.(type) {
 	case string:
-		if out, err := expand(r.repl, v); err == nil {
+		if out, err := surface.Expand(r.repl, v); err == nil {
 			return out
 		}
 	case []any:

@@ -14,6 +14,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -91,7 +92,7 @@ func (r *resolver) fail(where string, err error) {
 
 // value resolves and checks one value.
 func (r *resolver) value(where, raw string, check func(string) error) string {
-	v, err := expand(r.repl, raw)
+	v, err := surface.Expand(r.repl, raw)
 	if err == nil {
 		err = check(v)
 	}

@@ -7,10 +7,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
@@ -29,6 +31,9 @@ type OpenIDOptions struct {
 	Prompts []string
 	// Users can sign in; default DefaultUsers.
 	Users []User
+	// ThinIDToken keeps the claims of the scopes out of ID tokens; the userinfo endpoint
+	// has them (OpenID Connect Core §5.4).
+	ThinIDToken bool
 	// Document, where set, changes the discovery document.
 	Document func(map[string]any)
 	// KeySet, where set, changes the published keys.
@@ -42,7 +47,8 @@ type OpenIDOptions struct {
 // SignInAs, or its first, without a page.
 type OpenID struct {
 	directory
-	o OpenIDOptions
+	o      OpenIDOptions
+	access sync.Map // access token → User
 }
 
 // StartOpenID returns a provider that listens. The caller closes it.
@@ -62,6 +68,7 @@ func StartOpenID(o OpenIDOptions) (*OpenID, error) {
 	p.handle("GET /keys", Keys, p.serveKeys)
 	p.handle("GET /authorize", Authorize, p.serveAuthorize)
 	p.handle("POST /token", Token, p.serveToken)
+	p.handle("GET /userinfo", UserInfo, p.serveUserInfo)
 	if err := p.listen(o.Addr); err != nil {
 		return nil, err
 	}
@@ -92,6 +99,7 @@ func (p *OpenID) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 		"authorization_endpoint":                p.base + "/authorize",
 		"token_endpoint":                        p.base + "/token",
 		"jwks_uri":                              p.base + "/keys",
+		"userinfo_endpoint":                     p.base + "/userinfo",
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256", "ES256", "HS256"},
@@ -192,6 +200,7 @@ func (p *OpenID) authentic(r *http.Request) bool {
 
 func (p *OpenID) answer(w http.ResponseWriter, g grant) {
 	access := p.random(32)
+	p.access.Store(access, g.user)
 	body := map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": access, "id_token": p.sign(p.claims(g, access))}
 	p.mu.Lock()
 	without := p.noToken
@@ -211,17 +220,39 @@ func (p *OpenID) claims(g grant, accessToken string) map[string]any {
 		"iss": p.base, "aud": p.o.ClientID, "azp": p.o.ClientID, "sub": g.user.ObjectID,
 		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "auth_time": g.authTime.Unix(),
 		"at_hash": base64.RawURLEncoding.EncodeToString(half[:16]),
-		"name":    g.user.Name, "preferred_username": g.user.Username,
-		"email": g.user.Email, "email_verified": g.user.DomainVerified,
 	}
 	if g.nonce != "" {
 		c["nonce"] = g.nonce
 	}
-	if g.user.Roles != nil {
-		c["roles"] = g.user.Roles
-	}
-	if g.user.Groups != nil {
-		c["groups"] = g.user.Groups
+	if !p.o.ThinIDToken {
+		maps.Copy(c, profile(g.user))
 	}
 	return c
+}
+
+// profile are the claims that scopes ask for (OpenID Connect Core §5.4).
+func profile(u User) map[string]any {
+	c := map[string]any{
+		"name": u.Name, "preferred_username": u.Username, "email": u.Email, "email_verified": u.DomainVerified,
+	}
+	if u.Roles != nil {
+		c["roles"] = u.Roles
+	}
+	if u.Groups != nil {
+		c["groups"] = u.Groups
+	}
+	return c
+}
+
+// serveUserInfo answers for the person of an access token (§5.3).
+func (p *OpenID) serveUserInfo(w http.ResponseWriter, r *http.Request) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	u, ok := p.access.Load(token)
+	if !ok {
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"error": "invalid_token"})
+		return
+	}
+	c := profile(u.(User))
+	c["sub"] = u.(User).ObjectID
+	writeJSON(w, http.StatusOK, c)
 }

@@ -38,6 +38,7 @@ const (
 	Authorize Endpoint = "authorize"
 	Page      Endpoint = "page"
 	Token     Endpoint = "token"
+	UserInfo  Endpoint = "userinfo"
 )
 
 // Request is one request that a server received.

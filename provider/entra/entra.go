@@ -54,6 +54,10 @@ func (dialect) Algorithms(*oidc.Metadata) []string { return []string{"RS256"} }
 
 func (dialect) IssuerIsOwn() bool { return true }
 
+// Missing is nothing: the userinfo endpoint is Microsoft Graph's and states no more than
+// the ID token.
+func (dialect) Missing(*oidc.IDToken) []string { return nil }
+
 func (dialect) SelectsAccount(*oidc.Metadata) bool { return true }
 
 // passing are codes that come with error=invalid_grant or another error that would end a

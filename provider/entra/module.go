@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider/oidc"
 )
@@ -62,9 +63,9 @@ func (Module) CaddyModule() caddy.ModuleInfo {
 
 // words are the words of the block, each with the field that keeps it and the place that
 // its resolved value goes to.
-func (m *Module) words() []oidc.Word {
+func (m *Module) words() []surface.Word {
 	c := &m.config
-	return []oidc.Word{
+	return []surface.Word{
 		{Usage: "tenant <id or domain>", Required: true, Check: checkTenant, Value: &m.Tenant, Resolved: func(v []string) { c.Tenant = strings.ToLower(v[0]) }},
 		{Usage: "client_id <id>", Required: true, Check: checkClientID, Value: &m.ClientID, Resolved: func(v []string) { c.ClientID = strings.ToLower(v[0]) }},
 		{Usage: "client_secret <secret>", Required: true, Check: checkSecret, Value: &m.ClientSecret, Resolved: func(v []string) { c.ClientSecret = secret.New(v[0]) }},
@@ -77,7 +78,7 @@ func (m *Module) words() []oidc.Word {
 // Provision sets up the module. It dials nothing.
 func (m *Module) Provision(caddy.Context) (err error) {
 	m.config = Config{Client: oidc.Client{Scopes: oidc.DefaultScopes()}, Authority: defaultAuthority}
-	if err := oidc.Resolve(place, m.words()); err != nil {
+	if err := surface.Resolve(place, m.words()); err != nil {
 		return err
 	}
 	if m.config.Authority, err = authorityURL(m.config.Authority); err != nil {
@@ -109,7 +110,7 @@ func (m *Module) Identity() string {
 //		prompt        <value>
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return oidc.Unmarshal(d, place, m.words())
+	return surface.Unmarshal(d, place, m.words())
 }
 
 // Interface guards.

@@ -118,29 +118,3 @@ func printable(s string) bool {
 	}
 	return true
 }
-
-// errBrace is every brace that is not part of a placeholder we resolve: the others that
-// Caddy knows depend on a request.
-var errBrace = errors.New("the only placeholders here are {env.NAME} and {file.PATH}, and no other brace may be in a value: " +
-	"write the value itself, or put it into an environment variable or a file")
-
-// hasPlaceholder tells whether v contains {env.NAME} or {file.PATH}; errBrace for any
-// other brace.
-func hasPlaceholder(v string) (bool, error) {
-	found := false
-	for {
-		before, after, open := strings.Cut(v, "{")
-		if strings.ContainsAny(before, "}") || open && strings.HasSuffix(before, `\`) {
-			return false, errBrace
-		}
-		if !open {
-			return found, nil
-		}
-		inner, rest, closed := strings.Cut(after, "}")
-		kind, name, _ := strings.Cut(inner, ".")
-		if !closed || kind != "env" && kind != "file" || name == "" || strings.ContainsAny(inner, `{`) || strings.HasSuffix(inner, `\`) {
-			return false, errBrace
-		}
-		v, found = rest, true
-	}
-}

@@ -43,17 +43,3 @@ func TestChecks(t *testing.T) {
 		})
 	}
 }
-
-func TestHasPlaceholder(t *testing.T) {
-	t.Parallel()
-	for v, want := range map[string]bool{"": false, "plain": false, "{env.A}": true, "x{file./a/b}y": true, "{env.A}{env.B}": true} {
-		if got, err := hasPlaceholder(v); err != nil || got != want {
-			t.Errorf("%q: %v, %v", v, got, err)
-		}
-	}
-	for _, v := range []string{"{", "}", "{}", "{env.}", "{env}", "{http.request.host}", "{env.A", "a}b", `\{env.A}`, `{env.A\}`, "{env.{env.A}}", "{$A}", "{env.A}}"} {
-		if _, err := hasPlaceholder(v); err == nil {
-			t.Errorf("%q was accepted", v)
-		}
-	}
-}

@@ -33,23 +33,30 @@ func newClient(base *http.Client) *http.Client {
 	return &c
 }
 
-// call sends one request and returns the status and the whole body. The request must be
-// bound to a context that ends.
-func call(client *http.Client, r *http.Request) (int, []byte, error) {
+// reply is the provider's answer to one request.
+type reply struct {
+	status    int
+	mediaType string
+	body      []byte
+}
+
+// ask sends one request and returns the whole answer. The request must be bound to a
+// context that ends.
+func ask(client *http.Client, r *http.Request) (reply, error) {
 	r.Header.Set("Accept", "application/json")
 	resp, err := client.Do(r)
 	if err != nil {
-		return 0, nil, err
+		return reply{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, nil, fmt.Errorf("reading the answer of %s: %w", r.URL.Host, err)
+		return reply{}, fmt.Errorf("reading the answer of %s: %w", r.URL.Host, err)
 	}
 	if len(body) > maxAnswer {
-		return 0, nil, fmt.Errorf("%s: %w", r.URL.Host, errAnswerTooLong)
+		return reply{}, fmt.Errorf("%s: %w", r.URL.Host, errAnswerTooLong)
 	}
-	return resp.StatusCode, body, nil
+	return reply{resp.StatusCode, resp.Header.Get("Content-Type"), body}, nil
 }
 
 // getJSON fetches a JSON document.
@@ -60,14 +67,14 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 	if err != nil {
 		return err
 	}
-	status, body, err := call(client, r)
+	a, err := ask(client, r)
 	if err != nil {
 		return err
 	}
-	if status != http.StatusOK {
-		return fmt.Errorf("%s answered status %d", url, status)
+	if a.status != http.StatusOK {
+		return fmt.Errorf("%s answered status %d", url, a.status)
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := json.Unmarshal(a.body, v); err != nil {
 		return fmt.Errorf("%s is not the JSON document expected: %w", url, err)
 	}
 	return nil

@@ -13,12 +13,14 @@ import (
 // Metadata is what we use of a provider's discovery document (OpenID Connect Discovery
 // 1.0 §3).
 type Metadata struct {
-	Issuer                string   `json:"issuer"`
-	AuthorizationEndpoint string   `json:"authorization_endpoint"`
-	TokenEndpoint         string   `json:"token_endpoint"`
-	JWKSURI               string   `json:"jwks_uri"`
-	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported"`
-	AuthMethods           []string `json:"token_endpoint_auth_methods_supported"`
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	// UserInfoEndpoint is where claims are that the ID token lacks; may be empty.
+	UserInfoEndpoint  string   `json:"userinfo_endpoint"`
+	IDTokenAlgorithms []string `json:"id_token_signing_alg_values_supported"`
+	AuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
 	// Prompts is prompt_values_supported (Initiating User Registration via OpenID
 	// Connect 1.0 §3).
 	Prompts []string `json:"prompt_values_supported"`
@@ -60,6 +62,12 @@ func (m *Metadata) checkEndpoints() error {
 		if err := CheckURL(e.url); err != nil {
 			return fmt.Errorf("discovery document: %s: %w", e.name, err)
 		}
+	}
+	if m.UserInfoEndpoint == "" {
+		return nil
+	}
+	if err := CheckURL(m.UserInfoEndpoint); err != nil {
+		return fmt.Errorf("discovery document: userinfo_endpoint: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 const whole = `oidc {
@@ -99,22 +101,22 @@ func TestCaddyfileErrors(t *testing.T) {
 // TestEveryWordHasAnErrorForEachMistake enumerates the words of the parser itself.
 func TestEveryWordHasAnErrorForEachMistake(t *testing.T) {
 	t.Parallel()
-	var words func(prefix, suffix string, ws []Word)
-	words = func(prefix, suffix string, ws []Word) {
+	var words func(prefix, suffix string, ws []surface.Word)
+	words = func(prefix, suffix string, ws []surface.Word) {
 		for _, w := range ws {
 			if w.Words != nil {
-				words(prefix+w.name()+" {\n", "\n}"+suffix, w.Words)
+				words(prefix+w.Name()+" {\n", "\n}"+suffix, w.Words)
 				continue
 			}
-			mistakes := map[string]string{"missing": w.name(), "block": w.name() + " {env.X} {\n}", "brace": w.name() + " a}b"}
+			mistakes := map[string]string{"missing": w.Name(), "block": w.Name() + " {env.X} {\n}", "brace": w.Name() + " a}b"}
 			if w.Values == nil {
-				mistakes["extra"] = w.name() + " {env.X} {env.X}"
-				mistakes["twice"] = w.name() + " {env.X}\n" + w.name() + " {env.X}"
+				mistakes["extra"] = w.Name() + " {env.X} {env.X}"
+				mistakes["twice"] = w.Name() + " {env.X}\n" + w.Name() + " {env.X}"
 			}
 			for mistake, line := range mistakes {
 				_, err := unmarshal("oidc {\n" + prefix + line + suffix + "\n}")
-				if err == nil || !strings.Contains(err.Error(), w.name()) || strings.Contains(err.Error(), "provider oidc has no") {
-					t.Errorf("%s %s: %v", w.name(), mistake, err)
+				if err == nil || !strings.Contains(err.Error(), w.Name()) || strings.Contains(err.Error(), "provider oidc has no") {
+					t.Errorf("%s %s: %v", w.Name(), mistake, err)
 				}
 			}
 		}
@@ -226,10 +228,10 @@ func TestIdentity(t *testing.T) {
 // TestEveryFieldIsAWord: the Caddyfile and JSON say the same.
 func TestEveryFieldIsAWord(t *testing.T) {
 	t.Parallel()
-	var names func(ws []Word) []string
-	names = func(ws []Word) (out []string) {
+	var names func(ws []surface.Word) []string
+	names = func(ws []surface.Word) (out []string) {
 		for _, w := range ws {
-			out = append(out, w.name())
+			out = append(out, w.Name())
 			out = append(out, names(w.Words)...)
 		}
 		return out

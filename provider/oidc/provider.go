@@ -107,6 +107,18 @@ func (generic) SelectsAccount(md *Metadata) bool {
 
 func (generic) Transient(*TokenError) bool { return false }
 
+// Missing never names the subject: who somebody is, the ID token alone says.
+func (g generic) Missing(t *IDToken) []string {
+	var out []string
+	for _, name := range []string{g.c.Claims.Name, g.c.Claims.Email, "preferred_username", g.c.Claims.Roles, g.c.Claims.Groups} {
+		if t.Claims.find(name) == nil {
+			first, _, _ := strings.Cut(name, ".")
+			out = append(out, first)
+		}
+	}
+	return out
+}
+
 func (g generic) Person(t *IDToken) (provider.Person, error) {
 	n := g.c.Claims
 	subject := t.Claims.String(n.Subject)

@@ -37,6 +37,9 @@ type Dialect interface {
 	IssuerIsOwn() bool
 	// SelectsAccount tells whether the provider understands prompt=select_account.
 	SelectsAccount(*Metadata) bool
+	// Missing are the claims that the ID token lacks and that the userinfo endpoint may
+	// have; none where the endpoint is of no use.
+	Missing(*IDToken) []string
 	// Person reads who signed in. An error means that the token is not acceptable.
 	Person(*IDToken) (provider.Person, error)
 	// Transient tells whether an answer that looks definite is a passing failure.
@@ -213,6 +216,9 @@ func (rp *RelyingParty) Refresh(ctx context.Context, refreshToken secret.String)
 func (rp *RelyingParty) person(ctx context.Context, md *Metadata, a *answer, nonce *secret.String) (provider.Person, error) {
 	t, err := rp.verify(ctx, md, a, nonce)
 	if err != nil {
+		return provider.Person{}, err
+	}
+	if err := rp.addUserInfo(ctx, md, t, a.accessToken); err != nil {
 		return provider.Person{}, err
 	}
 	p, err := rp.dialect.Person(t)

@@ -3,9 +3,12 @@
 package oidc_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +130,25 @@ func TestRefreshWithoutNewToken(t *testing.T) {
 	}
 }
 
+func TestWarnsOnceWithoutRefreshToken(t *testing.T) {
+	t.Parallel()
+	var c oidc.Config
+	s := newSite(t, entratest.OpenIDOptions{}, func(made *oidc.Config) { c = *made })
+	var log bytes.Buffer
+	e := env(s.clock, nil)
+	e.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s.p = oidc.New(c, e)
+	for i, want := range []int{0, 1, 1} {
+		if i == 1 {
+			s.op.WithoutRefreshTokens()
+		}
+		s.mustSignIn(t)
+		if got := strings.Count(log.String(), "returned no refresh token"); got != want {
+			t.Fatalf("after sign-in %d there are %d warnings, want %d:\n%s", i, got, want, log.String())
+		}
+	}
+}
+
 func TestRefreshWithoutIDToken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, entratest.OpenIDOptions{})
@@ -185,7 +207,7 @@ func TestEmailVerified(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, entratest.OpenIDOptions{})
+			s := newSite(t, entratest.OpenIDOptions{Document: func(d map[string]any) { delete(d, "userinfo_endpoint") }})
 			s.op.Forge(func(t *entratest.IDToken) {
 				t.Claims["email_verified"] = tt.value
 				if tt.value == nil {

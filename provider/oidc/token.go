@@ -72,14 +72,14 @@ func (c *tokenClient) post(ctx context.Context, md *Metadata, form url.Values) (
 		// and password.
 		r.SetBasicAuth(url.QueryEscape(c.id), url.QueryEscape(c.secret.Reveal()))
 	}
-	status, body, err := call(c.http, r)
+	a, err := ask(c.http, r)
 	if err != nil {
 		return nil, fmt.Errorf("asking the token endpoint: %w", err)
 	}
-	if status != http.StatusOK {
-		return nil, parseTokenError(status, body)
+	if a.status != http.StatusOK {
+		return nil, parseTokenError(a.status, a.body)
 	}
-	return parseAnswer(body)
+	return parseAnswer(a.body)
 }
 
 func parseAnswer(body []byte) (*answer, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -60,14 +61,11 @@ func (m *Module) resolve() (string, error) {
 	if m.Path == "" {
 		return filepath.Join(caddy.AppDataDir(), "mcp_oauth", "store.db"), nil
 	}
-	if err := checkPath(m.Path); err != nil {
-		return "", err
-	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(m.Path, true, true)
+	path, err := surface.Expand(caddy.NewReplacer(), m.Path)
 	if err != nil {
 		return "", err
 	}
-	return path, checkResolved(path)
+	return path, checkPath(path)
 }
 
 // Identity implements store.Opener: the absolute path. Provision must have run.
@@ -94,7 +92,7 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
 	if d.NextArg() {
 		m.Path = d.Val()
-		if err := checkPath(m.Path); err != nil {
+		if err := surface.CheckUnresolved(m.Path, checkPath); err != nil {
 			return d.Errf("path of store file: %v", err)
 		}
 	}
@@ -107,16 +105,8 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// checkPath checks a path in which placeholders are not resolved yet.
+// checkPath checks a path without placeholders.
 func checkPath(path string) error {
-	if err := checkPlaceholders(path); err != nil {
-		return err
-	}
-	return checkResolved(path)
-}
-
-// checkResolved checks a path without placeholders.
-func checkResolved(path string) error {
 	switch {
 	case path == "":
 		return errors.New("is empty; leave it out for the default")
@@ -124,24 +114,6 @@ func checkResolved(path string) error {
 		return errors.New("contains a NUL")
 	case strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator)):
 		return fmt.Errorf("%q names a directory, not a file", path)
-	}
-	return nil
-}
-
-// checkPlaceholders refuses braces that are not those of {env.*} or {file.*}: other
-// placeholders have no value while the configuration is loaded, or change.
-func checkPlaceholders(text string) error {
-	for rest := text; rest != ""; {
-		i := strings.IndexAny(rest, "{}")
-		if i < 0 {
-			return nil
-		}
-		name, after, closed := strings.Cut(rest[i+1:], "}")
-		known := strings.HasPrefix(name, "env.") || strings.HasPrefix(name, "file.")
-		if rest[i] == '}' || !closed || !known || strings.Contains(name, "{") {
-			return fmt.Errorf("%q has a brace that is not part of {env.…} or {file.…}", text)
-		}
-		rest = after
 	}
 	return nil
 }

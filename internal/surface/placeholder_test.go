@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package mcpoauth
+package surface
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func TestHasPlaceholder(t *testing.T) {
 		"{env.A}": true, "{file.a}": true, "{file./run/secrets/a b.key}": true, `{file.C:\keys\a}`: true,
 		"https://{env.A}:{env.B}/x": true, "{env.A}{env.B}": true,
 	} {
-		if got, err := hasPlaceholder(v); err != nil || got != want {
+		if got, err := HasPlaceholder(v); err != nil || got != want {
 			t.Errorf("%q: %v, %v", v, got, err)
 		}
 	}
@@ -28,7 +28,7 @@ func TestHasPlaceholder(t *testing.T) {
 		"{host}", "{http.request.host}", "{http.request.header.X-Forwarded-Host}", "{system.hostname}", "{time.now}",
 		"{vars.x}", "{ENV.A}", "{ env.A}", "{$A}", "{env.A}}", "x}{env.A}",
 	} {
-		if _, err := hasPlaceholder(v); !errors.Is(err, errBrace) {
+		if _, err := HasPlaceholder(v); !errors.Is(err, ErrBrace) {
 			t.Errorf("%q: %v", v, err)
 		}
 	}
@@ -47,12 +47,12 @@ func TestExpand(t *testing.T) {
 		// What a variable holds is text, even where it looks like a placeholder.
 		"<{env.MCPOAUTH_TEST_A}>": "<a {env.MCPOAUTH_TEST_B} b>",
 	} {
-		if got, err := expand(repl, in); err != nil || got != want {
+		if got, err := Expand(repl, in); err != nil || got != want {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
 	}
 	for _, in := range []string{"{env.MCPOAUTH_TEST_B}", "{env.MCPOAUTH_TEST_UNSET}", "{file." + file + ".none}", "{system.hostname}"} {
-		if got, err := expand(repl, in); err == nil {
+		if got, err := Expand(repl, in); err == nil {
 			t.Errorf("%q became %q", in, got)
 		}
 	}
@@ -65,7 +65,7 @@ func FuzzPlaceholder(f *testing.F) {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, v string) {
-		has, err := hasPlaceholder(v)
+		has, err := HasPlaceholder(v)
 		if err != nil {
 			return
 		}

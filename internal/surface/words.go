@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package surface
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// Word is one word of a guest's block: how it is written, checked and kept.
+type Word struct {
+	// Usage is how to write the word; it begins with its name.
+	Usage string
+	// Required tells whether the guest cannot work without it.
+	Required bool
+	// Check tells what is wrong with one value.
+	Check func(string) error
+	// Value keeps a word with one value, Values one with a list, which appends when it is
+	// written again; both as written, with placeholders.
+	Value  *string
+	Values *[]string
+	// Words are those of a nested block, in place of values.
+	Words []Word
+	// Resolved takes the values without placeholders; it is not called without a value.
+	Resolved func([]string)
+}
+
+// Name is the word itself.
+func (w Word) Name() string { return strings.Fields(w.Usage)[0] }
+
+func (w Word) values() []string {
+	switch {
+	case w.Values != nil:
+		return *w.Values
+	case w.Value != nil && *w.Value != "":
+		return []string{*w.Value}
+	default:
+		return nil
+	}
+}
+
+// missing is the error for a required word that was not written.
+func (w Word) missing(place string) error {
+	if !w.Required || len(w.values()) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s has no %s: write %s", place, w.Name(), w.Usage)
+}
+
+// Resolve replaces placeholders, checks every value and hands it on.
+func Resolve(place string, words []Word) error {
+	repl := caddy.NewReplacer()
+	for _, w := range words {
+		if err := cmp.Or(w.missing(place), Resolve(place+": "+w.Name(), w.Words)); err != nil {
+			return err
+		}
+		var resolved []string
+		for _, v := range w.values() {
+			out, err := resolve(repl, v, w.Check)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", place, w.Name(), err)
+			}
+			resolved = append(resolved, out)
+		}
+		if len(resolved) > 0 {
+			w.Resolved(resolved)
+		}
+	}
+	return nil
+}
+
+func resolve(repl *caddy.Replacer, v string, check func(string) error) (string, error) {
+	v, err := Expand(repl, v)
+	if err != nil {
+		return "", err
+	}
+	return v, check(v)
+}
+
+// Unmarshal reads the block of a guest, whose name is the next token.
+func Unmarshal(d *caddyfile.Dispenser, place string, words []Word) error {
+	d.Next() // the guest's name
+	if d.NextArg() {
+		return d.Errf("unexpected %q: write %s { ... }", d.Val(), place)
+	}
+	if err := block(d, place, words); err != nil {
+		return err
+	}
+	for _, w := range words {
+		if err := w.missing(place); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return nil
+}
+
+func block(d *caddyfile.Dispenser, place string, words []Word) error {
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		i := slices.IndexFunc(words, func(w Word) bool { return w.Name() == name })
+		if i < 0 {
+			return d.Errf("unrecognized subdirective %q in %s", name, place)
+		}
+		if seen[name] && words[i].Values == nil {
+			return d.Errf("%s is written twice in %s: keep one line", name, place)
+		}
+		seen[name] = true
+		if err := words[i].parse(d, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parse reads what follows the name of the word.
+func (w Word) parse(d *caddyfile.Dispenser, place string) error {
+	args := d.RemainingArgs()
+	opens := OpensBlock(d)
+	switch {
+	case w.Words != nil && (len(args) > 0 || !opens), w.Words == nil && opens:
+		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
+	case w.Words != nil:
+		return block(d, place+": "+w.Name(), w.Words)
+	case len(args) == 0:
+		return d.Errf("%s has no value: write %s", w.Name(), w.Usage)
+	case w.Value != nil && len(args) > 1:
+		return d.Errf("%s has %d values and takes one: write %s", w.Name(), len(args), w.Usage)
+	}
+	for _, v := range args {
+		if err := CheckUnresolved(v, w.Check); err != nil {
+			return d.WrapErr(fmt.Errorf("%s: %w", w.Name(), err))
+		}
+	}
+	if w.Values != nil {
+		*w.Values = append(*w.Values, args...)
+		return nil
+	}
+	*w.Value = args[0]
+	return nil
+}
+
+// OpensBlock tells whether a block follows on the same line, and reads nothing of it.
+func OpensBlock(d *caddyfile.Dispenser) bool {
+	line := d.Line()
+	if !d.Next() {
+		return false
+	}
+	defer d.Prev()
+	return d.Val() == "{" && d.Line() == line
+}
