@@ -125,9 +125,9 @@ var everyValue = []struct {
 
 // lifetimeValues are cases for each word of the tokens block.
 var lifetimeValues = map[string]struct{ good, bad []string }{
-	"access":          {[]string{"301s", "1h", "24h", "1d"}, []string{"5m", "0", "-1h", "24h1s", "soon", "1.5s", "1", `""`}},
-	"refresh":         {[]string{"1h", "90d", "365d"}, []string{"5m", "366d", "0", "never"}},
-	"refresh_idle":    {[]string{"1h", "30d"}, []string{"5m", "366d", "0"}},
+	"access":          {[]string{"1s", "1h", "24h", "1d"}, []string{"999ms", "0", "-1h", "24h1s", "soon", "1.5s", "1", `""`}},
+	"refresh":         {[]string{"1s", "90d", "365d"}, []string{"366d", "0", "never"}},
+	"refresh_idle":    {[]string{"1s", "30d"}, []string{"366d", "0"}},
 	"refresh_grace":   {[]string{"0", "60s", "5m"}, []string{"-1s", "301s", "off"}},
 	"code":            {[]string{"1s", "60s", "10m"}, []string{"0", "-1s", "601s", "500ms"}},
 	"backend_jwt":     {[]string{"1s", "5m", "10m"}, []string{"0", "601s", "-5m", "1ns"}},

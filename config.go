@@ -85,7 +85,8 @@ type Registration struct {
 	// 1m. A registration that is known already costs nothing.
 	Rate *Rate `json:"rate,omitempty"`
 
-	// Exact hosts to which the redirect URIs of a registration may lead. Default: any.
+	// Exact hosts to which the redirect URIs of a registration may lead. Loopback always
+	// may, and schemes of well-known apps such as `cursor:`. Default: any.
 	RedirectHosts []string `json:"redirect_hosts,omitempty"`
 }
 
@@ -110,13 +111,14 @@ type Login struct {
 
 // Tokens are the lives of everything that ends by itself, in whole seconds.
 type Tokens struct {
-	// The life of an access token; more than 5m, at most 24h. Default: 1h.
+	// The life of an access token; 1s to 24h. Some clients refresh five minutes before it
+	// ends, so write more than 5m. Default: 1h.
 	Access Duration `json:"access,omitempty"`
 
 	// How long a sign-in lasts whatever happens; at most 365d. Default: 90d.
 	Refresh Duration `json:"refresh,omitempty"`
 
-	// How long a sign-in lasts without a refresh; at least `access`, at most `refresh`.
+	// How long a sign-in lasts without a refresh; 1s to `refresh`.
 	// Default: 30d, or `refresh` where that is shorter.
 	RefreshIdle Duration `json:"refresh_idle,omitempty"`
 

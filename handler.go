@@ -53,6 +53,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case route.Document, route.Endpoint, route.NotFound:
 		in.answer(w, r, to)
 	case route.Misdirected:
+		in.misdirected.Do(func() {
+			in.log.Warn("a request came to a host that has no resource: is the resource's URL in the configuration the one that people use, port included?",
+				"host", r.Host, "resource", in.policy.Resources[0].URL)
+		})
 		in.refuse(w, r, errMisdirected)
 	case route.BadPath:
 		in.refuse(w, r, errBadPath)
@@ -112,6 +116,9 @@ func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *gu
 	ref := newRef()
 	w, done := in.logRefused(w, r, err, ref)
 	defer done()
+	if strings.HasPrefix(in.policy.Issuer, "https:") {
+		w.Header().Set("Strict-Transport-Security", authserver.HSTS)
+	}
 	g.Refuse(w, req, err, ref)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -31,7 +32,8 @@ type instance struct {
 	log    *slog.Logger
 	config any // of which generation
 
-	givenBack sync.Once
+	givenBack   sync.Once
+	misdirected sync.Once // the first one is explained
 }
 
 // Provision sets up the handler. It opens, dials and writes nothing: a configuration is
@@ -59,7 +61,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := in.buildServer(); err != nil {
 		return err
 	}
-	in.warnOpen()
+	in.warn()
 	return events.On("started", startedHandler{in})
 }
 
@@ -102,9 +104,17 @@ func (in *instance) buildServer() error {
 	return err
 }
 
-// warnOpen says what is allowed but may not be meant: a public provider without an allow
-// block lets in whoever has an account there.
-func (in *instance) warnOpen() {
+// earlyRefresh is how long before its end some clients replace an access token.
+const earlyRefresh = 5 * time.Minute
+
+// warn says what is allowed but may not be meant: a public provider without an allow
+// block lets in whoever has an account there, and clients that refresh early never stop
+// doing so when access tokens are short.
+func (in *instance) warn() {
+	if access := in.policy.Lifetimes.Access; access <= earlyRefresh {
+		in.log.Warn("some clients refresh 5 minutes before an access token ends, so with this life they do with every request",
+			"issuer", in.policy.Issuer, "access", access)
+	}
 	m, ok := in.provider.(caddy.Module)
 	if ok && len(in.policy.Allow) == 0 && m.CaddyModule().ID.Name() == "oidc" {
 		in.log.Warn("everyone whom the provider signs in may use the resources; an allow block narrows that", "issuer", in.policy.Issuer)

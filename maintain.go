@@ -29,8 +29,8 @@ func (s *site) maintain() {
 	warm := func() {
 		retry = nil
 		ok := s.safely(func() bool { return s.warm(s.ctx) })
-		s.safely(s.rotate)
 		if ok {
+			s.safely(s.rotate)
 			delay = retryAtFirst
 			return
 		}
@@ -42,6 +42,7 @@ func (s *site) maintain() {
 		case <-s.ctx.Done():
 			return
 		case <-s.wake:
+			s.log.Info("register this redirect URI at the provider", "redirect_uri", s.key.issuer+"/callback")
 			warm()
 		case <-retry:
 			warm()
@@ -92,11 +93,11 @@ func (s *site) warm(ctx context.Context) bool {
 		return false
 	}
 	if err != nil {
-		s.log.ErrorContext(ctx, "the provider cannot be reached yet; new sign-ins have to wait", "error", err)
+		s.log.ErrorContext(ctx, "the provider cannot be used yet; new sign-ins have to wait", "error", err)
 		ok = false
 	}
 	if ok {
-		s.log.InfoContext(ctx, "ready", "redirect_uri_to_register", s.key.issuer+"/callback", "provider", current.signIn.Name())
+		s.log.InfoContext(ctx, "ready", "provider", current.signIn.Name())
 	}
 	return ok
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // What README.md shows first is what the quickstart and CI run, byte for byte.
@@ -19,6 +21,16 @@ func TestReadmeShowsWhatRuns(t *testing.T) {
 	commands := fenced(readme, "sh")
 	if len(commands) < 2 || commands[0] != "go run ./examples/quickstart\n" || commands[1] != "go test ./...\n" {
 		t.Errorf("the first two commands of README.md are %q", commands[:min(2, len(commands))])
+	}
+}
+
+// What README.md shows can be pasted as it stands: caddy fmt would change nothing.
+func TestReadmeCaddyfilesAreFormatted(t *testing.T) {
+	t.Parallel()
+	for _, block := range fenced(readFile(t, "README.md"), "caddyfile") {
+		if got := string(caddyfile.Format([]byte(block))); got != block {
+			t.Errorf("caddy fmt makes of it:\n%s", got)
+		}
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // blockWords is one block of the grammar: the parser's own table and the structure that
@@ -61,6 +63,64 @@ func eachWord(fn func(full string, repeats bool)) {
 	}
 }
 
+// nobodysWord is a word that no block has.
+const nobodysWord = "nobodys_word"
+
+var (
+	wordsHere = regexp.MustCompile(`unrecognized subdirective "` + nobodysWord + `" in ([^"]+): the words here are ([^:]+), at Caddyfile:`)
+	isTwice   = regexp.MustCompile(`: (\S+) is written twice in `)
+)
+
+// eachGuestWord calls fn with the full name of each provider and store of this build and
+// of each word in its block, such as provider.oidc.claims.subject. The words are asked of
+// the parser itself, which lists them where it refuses one.
+func eachGuestWord(t *testing.T, fn func(full string, repeats bool)) {
+	t.Helper()
+	for _, word := range []string{"provider", "store"} {
+		modules := caddy.GetModules("http.mcp_oauth." + word + "s")
+		if len(modules) == 0 {
+			t.Fatalf("this build has no %s", word)
+		}
+		for _, module := range modules {
+			path := []string{word, module.ID.Name()}
+			fn(strings.Join(path, "."), false)
+			eachWordOfGuest(t, path, fn)
+		}
+	}
+}
+
+// eachWordOfGuest calls fn with the words of the block at path, and of those within it.
+func eachWordOfGuest(t *testing.T, path []string, fn func(full string, repeats bool)) {
+	t.Helper()
+	found := wordsHere.FindStringSubmatch(guestRefusal(t, path, nobodysWord))
+	if found == nil || found[1] != strings.Join(path[:2], " ")+strings.Join(append([]string{""}, path[2:]...), ": ") {
+		return // what is here has no block
+	}
+	for _, name := range strings.Split(found[2], ", ") {
+		inner := append(slices.Clone(path), name)
+		line := name + " {env.X}"
+		if wordsHere.MatchString(guestRefusal(t, inner, nobodysWord)) {
+			line = name + " {\n}"
+		}
+		twice := isTwice.FindStringSubmatch(guestRefusal(t, path, line+"\n"+line))
+		fn(strings.Join(inner, "."), twice == nil || twice[1] != name)
+		eachWordOfGuest(t, inner, fn)
+	}
+}
+
+// guestRefusal returns how the parser refuses lines in the block at path, such as
+// provider, oidc, claims.
+func guestRefusal(t *testing.T, path []string, lines string) string {
+	t.Helper()
+	open := strings.Join(path[:2], " ") + " {\n" + strings.Join(append(slices.Clone(path[2:]), ""), " {\n")
+	text := "mcp.example.com {\nmcp_oauth {\n" + open + lines + strings.Repeat("\n}", len(path)-1) + "\n}\n}\n"
+	_, err := adapt(t, []byte(text))
+	if err == nil {
+		t.Fatalf("accepted without a resource:\n%s", text)
+	}
+	return err.Error()
+}
+
 // cannotContradict says for which words no other word can be wrong together with them.
 var cannotContradict = map[string]string{
 	"provider":                 "it is the only word about who signs people in, and every other word works with each provider",
@@ -78,11 +138,43 @@ var cannotContradict = map[string]string{
 	"client.redirect_uri":      "redirect_hosts binds those who register themselves, not clients of the configuration",
 	"login.title":              "a text for people",
 	"login.support":            "a text for people",
-	"tokens.refresh_grace":     "its bound is below that of every life that it could exceed",
+	"tokens.access":            "an access token that would outlive its sign-in ends with it",
+	"tokens.refresh_grace":     "the answer that it repeats ends with its sign-in, whatever is written",
 	"tokens.code":              "a code has ended before anything else begins",
 	"tokens.backend_jwt":       "a JWT never outlives its access token, whatever is written",
-	"tokens.guard_cache":       "its bound is below that of access",
+	"tokens.guard_cache":       "a remembered yes ends with its access token, whatever is written",
 	"tokens.provider_outage":   "it adds to access and is bounded by refresh, whatever is written",
+
+	"provider.entra":               "see provider",
+	"provider.entra.authority":     "a tenant may be in any cloud",
+	"provider.entra.client_id":     "Microsoft alone knows which applications a tenant has",
+	"provider.entra.client_secret": "Microsoft alone knows whose secret it is",
+	"provider.entra.prompt":        "it goes with every other word",
+	"provider.entra.tenant":        "a tenant may be in any cloud",
+
+	"provider.oidc":                "see provider",
+	"provider.oidc.claims":         "one claim may serve several purposes",
+	"provider.oidc.claims.email":   "one claim may serve several purposes",
+	"provider.oidc.claims.groups":  "one claim may serve several purposes",
+	"provider.oidc.claims.name":    "one claim may serve several purposes",
+	"provider.oidc.claims.roles":   "one claim may serve several purposes",
+	"provider.oidc.claims.subject": "one claim may serve several purposes",
+	"provider.oidc.client_id":      "the provider alone knows its applications",
+	"provider.oidc.client_secret":  "the provider alone knows whose secret it is",
+	"provider.oidc.discovery_url":  "whose document is there is known when it is read, and it must state the issuer",
+	"provider.oidc.issuer":         "what is at discovery_url is known when it is read",
+	"provider.oidc.prompt":         "it goes with every other word",
+	"provider.oidc.scopes":         "a list without openid is wrong by itself",
+
+	"store.file":               "see store",
+	"store.memory":             "see store",
+	"store.memory.max_records": "it is alone in its block",
+}
+
+// cannotMiss says which words are complete without a value.
+var cannotMiss = map[string]string{
+	"store.file":   "the path has a default",
+	"store.memory": "all of its block has defaults",
 }
 
 // TestEveryWordHasGoldens holds every word of the parser to a golden file of each kind,
@@ -90,15 +182,14 @@ var cannotContradict = map[string]string{
 func TestEveryWordHasGoldens(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]bool)
-	eachWord(func(full string, repeats bool) {
+	check := func(full string, repeats bool) {
 		known[full] = true
 		for _, kind := range []string{"missing", "extra", "duplicate", "unknown", "type", "contradiction"} {
 			result, found := goldenResult(t, full+"."+kind)
-			reason := cannotContradict[full]
 			switch {
-			case kind == "contradiction" && reason != "":
+			case kind == "contradiction" && cannotContradict[full] != "", kind == "missing" && cannotMiss[full] != "":
 				if found {
-					t.Errorf("%s has a golden contradiction and a reason why it can have none", full)
+					t.Errorf("%s has a golden for %s and a reason why it can have none", full, kind)
 				}
 				continue
 			case !found:
@@ -110,10 +201,34 @@ func TestEveryWordHasGoldens(t *testing.T) {
 				t.Errorf("%s, %s: accepted is %v, want %v", full, kind, accepted, want)
 			}
 		}
-	})
-	for full := range cannotContradict {
-		if !known[full] {
-			t.Errorf("there is no word %s", full)
+	}
+	eachWord(check)
+	eachGuestWord(t, check)
+	for _, reasons := range []map[string]string{cannotContradict, cannotMiss} {
+		for full := range reasons {
+			if !known[full] {
+				t.Errorf("there is no word %s", full)
+			}
+		}
+	}
+}
+
+// TestEveryGoldenIsOfAWord finds golden files that say they are about a guest's word
+// which is not there, or no longer.
+func TestEveryGoldenIsOfAWord(t *testing.T) {
+	t.Parallel()
+	known := make(map[string]bool)
+	eachGuestWord(t, func(full string, _ bool) { known[full] = true })
+	for _, pattern := range []string{"provider.*.*.*", "store.*.*.*"} {
+		files, err := filepath.Glob(filepath.Join("testdata", "*", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no golden files %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), goldenSuffix)
+			if word := name[:strings.LastIndexByte(name, '.')]; !known[word] {
+				t.Errorf("%s is about %s, which is no word", file, word)
+			}
 		}
 	}
 }

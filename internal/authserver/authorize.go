@@ -3,6 +3,7 @@
 package authserver
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,7 +26,7 @@ const (
 // seals it into the URL of the consent page and writes nothing: an authorize request
 // costs the server no memory, however many arrive.
 func (s *active) authorize(w http.ResponseWriter, r *http.Request, c Call) {
-	form, err := authorizeParams(r)
+	form, repeated, err := authorizeParams(r)
 	if err != nil {
 		s.badAuthorize(w, r, c, err)
 		return
@@ -40,7 +41,14 @@ func (s *active) authorize(w http.ResponseWriter, r *http.Request, c Call) {
 		s.page(w, r, c, pages.BadRedirect(), err)
 		return
 	}
+	if len(form.Get("state")) > maxState {
+		s.page(w, r, c, pages.BadRequest("The app sent a state that is longer than this server takes."), errLongState)
+		return
+	}
 	req, err := s.validate(client, redirect, form)
+	if repeated != nil {
+		err = repeated
+	}
 	if err != nil {
 		s.refuseClient(w, r, c, client, req, err)
 		return
@@ -66,14 +74,32 @@ func redirectStatus(r *http.Request) int {
 	return http.StatusFound
 }
 
+var (
+	errLongState = errors.New("state is longer than 4096 bytes")
+	errRepeated  = oauth.New(oauth.InvalidRequest, "A parameter is repeated.")
+)
+
 // authorizeParams reads the request in either form. OAuth 2.1 §3.1: "Request and
 // response parameters defined by this specification MUST NOT be included more than
-// once"; resource alone may repeat (RFC 8707 §2).
-func authorizeParams(r *http.Request) (url.Values, error) {
+// once"; resource alone may repeat (RFC 8707 §2). A repeat that leaves no doubt whose
+// request it is and where the answer belongs is repeated, which the client is told.
+func authorizeParams(r *http.Request) (form url.Values, repeated, err error) {
 	if r.Method == http.MethodPost {
-		return oauth.ParseForm(r, maxBody, "resource")
+		form, err = oauth.ParseForm(r, maxBody, oauth.AnyRepeat)
+	} else {
+		form, err = oauth.ParseQuery(r.URL.RawQuery, oauth.AnyRepeat)
 	}
-	return oauth.ParseQuery(r.URL.RawQuery, "resource")
+	for name, values := range form {
+		switch {
+		case len(values) < 2 || name == "resource":
+		case name == "client_id" || name == "redirect_uri":
+			return nil, nil, errRepeated
+		default:
+			repeated = errRepeated
+			form.Del(name)
+		}
+	}
+	return form, repeated, err
 }
 
 // redirectURI picks the redirect URI: the one asked for if the client registered it, or
@@ -104,9 +130,6 @@ func (s *active) validate(client *clients.Client, redirect string, form url.Valu
 	req := grants.Request{Client: client.ID, RedirectURI: redirect, Challenge: form.Get("code_challenge")}
 	if form.Has("state") {
 		state := form.Get("state")
-		if len(state) > maxState {
-			return req, oauth.New(oauth.InvalidRequest, "state is longer than 4096 bytes.")
-		}
 		req.State = &state
 	}
 	if err := checkFlow(client, form); err != nil {

@@ -113,7 +113,7 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		return
 	}
 	if !s.Policy.Allow.Permits(p) {
-		s.emit(r.Context(), c, event.Event{Kind: event.LoginDenied, Mode: "policy", Client: req.Client, Person: p.Subject, Resource: req.Resource})
+		s.emit(r.Context(), c, event.Event{Kind: event.LoginDenied, Mode: "policy", Client: req.Client, Person: p.Subject, Resource: req.Resource, Cause: whyNot(p)})
 		back := s.errorRedirect(req, oauth.New(oauth.AccessDenied, "The person may not use this server."))
 		s.page(w, r, c, pages.NotAllowed(p.PreferredUsername, "", back), errors.New("policy does not permit this person"))
 		return
@@ -179,3 +179,8 @@ func responseIssuer(form url.Values) *string {
 }
 
 func secretOf(s string) secret.String { return secret.New(s) }
+
+// whyNot says what of a person the rules could not look at, for the administrator.
+func whyNot(p provider.Person) error {
+	return fmt.Errorf("no allow block holds; the provider states verified address: %t, roles: %d", p.EmailVerified, len(p.Roles))
+}

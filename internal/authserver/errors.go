@@ -98,8 +98,8 @@ func (s *Server) repeat(r *http.Request, c Call) string {
 		}
 		return s.again("login", url.Values{"token": form["token"]})
 	}
-	form, err := authorizeParams(r)
-	if err != nil {
+	form, repeated, err := authorizeParams(r)
+	if err != nil || repeated != nil {
 		return ""
 	}
 	return s.again(c.Endpoint, form)

@@ -10,14 +10,17 @@ import (
 	"time"
 )
 
+// HSTS is the Strict-Transport-Security (RFC 6797) of answers over https: a year, this
+// host alone.
+const HSTS = "max-age=31536000"
+
 // harden sets what every answer of the authorization server carries.
 func (s *Server) harden(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	if s.https {
-		// RFC 6797: a year, this host alone.
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h.Set("Strict-Transport-Security", HSTS)
 	}
 }
 

@@ -73,7 +73,7 @@ func (s *active) consentPage(o opened, client *clients.Client, token, key string
 	res := s.Policy.Find(o.req.Resource)
 	p := pages.Consent{
 		Action: s.Policy.Issuer + "/login/continue", Token: token, FormKey: key,
-		ClientName: client.Name, ClientID: client.ID, RedirectURI: o.req.RedirectURI,
+		ClientName: client.Name, ClientID: client.ID, Vouched: client.Static, RedirectURI: o.req.RedirectURI,
 		Resource: res.Name, ResourceURL: res.URL, Provider: s.Provider.Name(),
 	}
 	if u, err := url.Parse(client.URI); err == nil {

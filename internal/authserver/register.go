@@ -15,7 +15,7 @@ func (s *active) register(w http.ResponseWriter, r *http.Request, c Call) {
 	body, err := oauth.ReadBody(r, "application/json", maxBody)
 	if err != nil {
 		s.emit(r.Context(), c, event.Event{Kind: event.ClientRefused, Cause: err})
-		s.fail(w, r, c, err)
+		s.fail(w, r, c, asMetadataError(err))
 		return
 	}
 	resp, err := s.Clients.Register(r.Context(), s.Rules, c.Address, body)
@@ -25,4 +25,14 @@ func (s *active) register(w http.ResponseWriter, r *http.Request, c Call) {
 	}
 	// RFC 7591 §3.2.1: "the authorization server ... responds with an HTTP 201 Created".
 	oauth.WriteJSON(w, http.StatusCreated, resp)
+}
+
+// asMetadataError gives a body that is no client metadata the code that RFC 7591 §3.2.2
+// has for it; the status stays.
+func asMetadataError(err error) error {
+	e := oauth.AsError(err)
+	if e == nil {
+		return err
+	}
+	return oauth.New(oauth.InvalidClientMetadata, e.Description).WithStatus(e.Status).WithCause(err)
 }

@@ -26,13 +26,6 @@ type Caddy struct {
 	err    error // of the process, valid once exited is closed
 }
 
-// Start runs text as a Caddyfile in a home of its own and returns when it serves. The
-// server ends with the test.
-func Start(t testing.TB, text string, env ...string) *Caddy {
-	t.Helper()
-	return NewHome(t, env...).Start(t, text)
-}
-
 // Start runs text as the home's Caddyfile and returns when it serves.
 func (h *Home) Start(t testing.TB, text string) *Caddy {
 	t.Helper()

@@ -146,8 +146,8 @@ func TestSec_B14_RedirectHosts(t *testing.T) {
 		_, err := w.Register(t.Context(), limited, home, []byte(`{"redirect_uris":["`+uri+`"]}`))
 		wantNo(t, uri, err, oauth.InvalidRedirectURI, 400)
 	}
-	resp, err := w.Register(t.Context(), limited, home, []byte(`{"redirect_uris":["https://Claude.ai:443/cb","https://evil.example/cb","https://internal.example:8443/cb","http://localhost:1/cb","cursor://evil/cb"]}`))
-	want := []string{"https://Claude.ai:443/cb", "https://internal.example:8443/cb", "http://localhost:1/cb", "cursor://evil/cb"}
+	resp, err := w.Register(t.Context(), limited, home, []byte(`{"redirect_uris":["https://Claude.ai:443/cb","https://evil.example/cb","https://internal.example:8443/cb","http://localhost:1/cb","cursor://evil/cb","com.example.app:/cb","cursor://anysphere.cursor-mcp/oauth/callback"]}`))
+	want := []string{"https://Claude.ai:443/cb", "https://internal.example:8443/cb", "http://localhost:1/cb", "cursor://anysphere.cursor-mcp/oauth/callback"}
 	if err != nil || !reflect.DeepEqual(resp.RedirectURIs, want) {
 		t.Fatalf("%+v, %v", resp, err)
 	}

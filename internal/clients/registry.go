@@ -57,13 +57,21 @@ type Rules struct {
 	Scopes oauth.Scopes
 }
 
-// acceptsRedirect tells whether a registered client may have the redirect URI.
+// acceptsRedirect tells whether a registered client may have the redirect URI. A list of
+// hosts says to whom answers may go: programs on the person's own device always may, and
+// an app's own scheme only where the app is known, since any app may claim any scheme.
 func (r Rules) acceptsRedirect(uri string) bool {
 	scheme, host := oauth.RedirectHost(uri)
-	if scheme == "" {
+	switch {
+	case scheme == "":
 		return false
+	case len(r.RedirectHosts) == 0 || oauth.IsLoopbackRedirect(uri):
+		return true
+	case scheme == "https":
+		return r.listsHost(host)
+	default:
+		return WellKnown(uri) != ""
 	}
-	return scheme != "https" || len(r.RedirectHosts) == 0 || r.listsHost(host)
 }
 
 // listsHost compares whole hosts, never parts of them.

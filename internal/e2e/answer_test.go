@@ -45,16 +45,6 @@ func (w *world) get(target string) *answer {
 	return w.send(http.MethodGet, target, nil, "")
 }
 
-// bearer is send with a token; "" for none.
-func (w *world) bearer(method, target, token string) *answer {
-	w.t.Helper()
-	h := http.Header{}
-	if token != "" {
-		h.Set("Authorization", "Bearer "+token)
-	}
-	return w.send(method, target, h, "")
-}
-
 // form posts a form, as clients do to the token endpoint.
 func (w *world) form(target string, values url.Values) *answer {
 	w.t.Helper()

@@ -22,7 +22,7 @@ func TestProviderDownAtStart(t *testing.T) {
 	w.caddy.Stop(t)
 	w.emulator.stop()
 	w.start(w.caddyfile(""))
-	w.caddy.AwaitOutput(t, "the provider cannot be reached yet")
+	w.caddy.AwaitOutput(t, "the provider cannot be used yet")
 
 	for _, document := range []string{metadataOf(w.resource), w.origin + "/.well-known/oauth-authorization-server/oauth", w.issuer + "/jwks"} {
 		if a := w.get(document); a.status != http.StatusOK {

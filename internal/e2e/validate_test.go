@@ -39,7 +39,7 @@ func TestValidateBesideRunningServer(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t)
 	w.raw(w.issuer).signIn(w.resource)
-	w.caddy.AwaitOutput(t, "redirect_uri_to_register")
+	w.caddy.AwaitOutput(t, `"ready"`)
 	before, dialled := listing(t, w.home.DataDir()), w.emulator.connections.Load()
 	if !strings.Contains(before, "store.db.key") || dialled == 0 {
 		t.Fatalf("nothing to compare with: %d connections and\n%s", dialled, before)

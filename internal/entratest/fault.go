@@ -52,9 +52,6 @@ func Answer(status int, code string, numbers ...int) Fault {
 // end of a grant.
 func Looping() Fault { return Answer(http.StatusBadRequest, "invalid_grant", 50196) }
 
-// Hanging never answers.
-func Hanging() Fault { return Fault{Hang: true} }
-
 const (
 	fixedCorrelation = "c0ffee00-0000-4000-8000-000000000001"
 	fixedTrace       = "c0ffee00-0000-4000-8000-000000000002"

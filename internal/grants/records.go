@@ -144,6 +144,12 @@ type grantRecord struct {
 	Ended   *ended `json:"end,omitempty"`
 }
 
+// idleEnd is until when a grant may be refreshed that is not refreshed before; unix
+// seconds. The record itself may live longer, for its access tokens.
+func (g *grantRecord) idleEnd(idle time.Duration) int64 {
+	return max(g.Created, g.Rotated) + int64(idle/time.Second)
+}
+
 // alive drops the access tokens that are past their life and keeps the newest.
 func (g *grantRecord) alive(now time.Time) {
 	kept := g.Access[:0:0]

@@ -103,6 +103,9 @@ func (s *Service) mayRefresh(terms Terms, g *grantRecord, t tokens.Token, r Refr
 	if s.Now().Unix() >= g.Absolute {
 		return nil, refuse("grant is past its absolute life")
 	}
+	if s.Now().Unix() >= g.idleEnd(terms.Policy.Lifetimes.RefreshIdle) {
+		return nil, refuse("grant was idle for too long")
+	}
 	if t.Gen > g.Generation {
 		return nil, refuse("generation ahead of the store: a failover lost a rotation")
 	}

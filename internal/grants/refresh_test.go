@@ -302,6 +302,18 @@ func TestSec_I11_SessionsEnd(t *testing.T) {
 		_, err := n.refresh(t, text(*last.Refresh))
 		wantCode(t, err, oauth.InvalidGrant)
 	})
+	t.Run("idle for less than an access token lives", func(t *testing.T) {
+		t.Parallel()
+		n := newNode(t)
+		n.terms.Policy.Lifetimes.RefreshIdle = time.Minute
+		last := n.signIn(t)
+		n.clock.Advance(time.Minute)
+		_, err := n.refresh(t, text(*last.Refresh))
+		wantCode(t, err, oauth.InvalidGrant)
+		if !n.accepts(t, last) {
+			t.Fatal("the access token should live on")
+		}
+	})
 	t.Run("absolute", func(t *testing.T) {
 		t.Parallel()
 		n := newNode(t)

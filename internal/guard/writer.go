@@ -5,6 +5,7 @@ package guard
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -73,6 +74,7 @@ func (w *Writer) replace() {
 	w.pass.guard.config.Events.Emit(w.ctx, event.Event{
 		Kind: event.BackendRefused, Ref: ref, Client: w.pass.Access.Client, Person: w.pass.Access.Person.Subject,
 		Grant: hex.EncodeToString(w.pass.Access.Grant[:]), Resource: w.pass.Resource.URL,
+		Cause: fmt.Errorf("the backend answered 401 to the JWT: compare the issuer and audience that it expects with the iss and aud %q of the JWT", w.pass.Resource.Audience),
 	})
 	h := w.Header()
 	for name := range h {

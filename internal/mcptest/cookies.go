@@ -80,6 +80,3 @@ func acceptable(from *url.URL, k *http.Cookie) error {
 	}
 	return nil
 }
-
-// Forget drops every cookie, as a new private window does.
-func (b *Browser) Forget() { b.cookies = cookies{} }

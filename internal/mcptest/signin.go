@@ -25,16 +25,6 @@ func Agree(ctx context.Context, b *Browser, p *Page) (*Page, error) {
 	return b.Submit(ctx, p, Button{}, nil)
 }
 
-// As returns a Person who agrees and picks the account with the name at the emulator.
-func As(username string) Person {
-	return func(ctx context.Context, b *Browser, p *Page) (*Page, error) {
-		if p.Has(Continue) {
-			return b.Submit(ctx, p, Continue, nil)
-		}
-		return b.Submit(ctx, p, Button{Name: "user", Value: username}, nil)
-	}
-}
-
 // Decline presses Cancel on the consent page.
 func Decline(ctx context.Context, b *Browser, p *Page) (*Page, error) {
 	return b.Submit(ctx, p, Cancel, nil)

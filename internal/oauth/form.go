@@ -16,6 +16,9 @@ import (
 // FormType is the media type of requests to the token endpoint (RFC 6749 §3.2).
 const FormType = "application/x-www-form-urlencoded"
 
+// AnyRepeat among the repeatable parameters lets the caller judge repeats itself.
+const AnyRepeat = "*"
+
 // maxParams bounds how many parameters a request may have.
 const maxParams = 40
 
@@ -51,7 +54,7 @@ func ParseQuery(raw string, repeatable ...string) (url.Values, error) {
 		}
 		// RFC 6749 §3.1: "Request and response parameters MUST NOT be included more
 		// than once."
-		if len(vs) > 1 && !slices.Contains(repeatable, name) {
+		if len(vs) > 1 && !slices.Contains(repeatable, name) && !slices.Contains(repeatable, AnyRepeat) {
 			return nil, New(InvalidRequest, "A parameter is repeated.")
 		}
 	}

@@ -20,6 +20,8 @@ type Consent struct {
 	ClientHost string
 	// ClientID is the client identifier, for the technical details.
 	ClientID string
+	// Vouched tells that ClientName is the administrator's word and not the client's.
+	Vouched bool
 
 	// RedirectURI is where the answer goes. What is shown of it, and both warnings, are
 	// derived from it.
@@ -57,6 +59,7 @@ var commonScopes = map[string]string{
 // consentView is what the template shows: every text cleaned, every choice made.
 type consentView struct {
 	frame
+	Vouched                    bool
 	Action, Token, FormKey     string
 	Name, ClientHost, ClientID string
 	Target                     []string
@@ -85,6 +88,7 @@ func (p *Pages) consentView(c Consent) consentView {
 		Action: c.Action, Token: c.Token, FormKey: c.FormKey,
 		Name:     clean(c.ClientName, nameRunes),
 		ClientID: clean(ascii(c.ClientID), uriRunes),
+		Vouched:  c.Vouched && c.ClientName != "",
 		Target:   breakable(t.host), Loopback: t.loopback || c.Loopback, Private: t.private || c.PrivateScheme,
 		RedirectURI: clean(ascii(c.RedirectURI), uriRunes),
 		Resource:    clean(c.Resource, nameRunes),

@@ -61,6 +61,9 @@ func samples() []page {
 		consent("consent_app", func(c *Consent) {
 			c.ClientName, c.ClientHost, c.RedirectURI = "Cursor", "cursor.com", "cursor://anysphere.cursor-mcp/oauth/callback"
 		}),
+		consent("consent_vouched", func(c *Consent) {
+			c.ClientName, c.ClientHost, c.Vouched, c.RedirectURI = "Build portal", "", true, "https://portal.contoso.com/cb"
+		}),
 		consent("consent_least", func(c *Consent) {
 			*c = Consent{Action: c.Action, Token: c.Token, FormKey: c.FormKey, RedirectURI: "https://a.example/cb", ResourceURL: c.ResourceURL}
 		}),

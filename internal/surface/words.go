@@ -105,7 +105,7 @@ func block(d *caddyfile.Dispenser, place string, words []Word) error {
 		name := d.Val()
 		i := slices.IndexFunc(words, func(w Word) bool { return w.Name() == name })
 		if i < 0 {
-			return d.Errf("unrecognized subdirective %q in %s", name, place)
+			return d.Errf("unrecognized subdirective %q in %s: the words here are %s", name, place, strings.Join(names(words), ", "))
 		}
 		if seen[name] && words[i].Values == nil {
 			return d.Errf("%s is written twice in %s: keep one line", name, place)
@@ -116,6 +116,16 @@ func block(d *caddyfile.Dispenser, place string, words []Word) error {
 		}
 	}
 	return nil
+}
+
+// names are the words by name, sorted, as a person looks for one.
+func names(words []Word) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, w.Name())
+	}
+	slices.Sort(out)
+	return out
 }
 
 // parse reads what follows the name of the word.

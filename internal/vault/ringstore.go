@@ -49,7 +49,8 @@ func (v *Vault) readRing(ctx context.Context) (*ring, error) {
 	}
 	master, ok := v.master(kid)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s, configure the encryption_key of that name as well", ErrMaster, kid)
+		return nil, fmt.Errorf("%w (id %s) than the configured one: with the file store put back the .key file that was saved with the store, "+
+			"otherwise add the former encryption_key as a second line", ErrMaster, kid)
 	}
 	schema, plaintext, err := seal.Open(master.KeyringKey(v.site), rec.Value, v.keyringBinding(rec.Version))
 	if err != nil {

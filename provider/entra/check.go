@@ -30,18 +30,25 @@ func checkTenant(s string) error {
 	}
 }
 
-func checkClientID(s string) error {
-	if !isGUID(strings.ToLower(s)) {
-		return errors.New("write the Application (client) ID of the app registration, which is a GUID")
+// canonicalID writes a GUID as Microsoft does in tokens, in lower case; other ids stay.
+func canonicalID(id string) string {
+	if lower := strings.ToLower(id); isGUID(lower) {
+		return lower
 	}
-	return nil
+	return id
 }
 
-func checkSecret(s string) error {
-	if isGUID(strings.ToLower(s)) {
-		return errors.New("this is the id of a secret: write its value, which the portal shows once, when the secret is created")
+// suspicions are what real app registrations never have: the usual mix-ups of people who
+// copy from the portal. Emulators differ, so they are no errors.
+func suspicions(c Config) []string {
+	var out []string
+	if !isGUID(c.ClientID) {
+		out = append(out, "client_id is not a GUID: Microsoft's is the Application (client) ID of the app registration")
 	}
-	return oidc.CheckSecret(s)
+	if isGUID(strings.ToLower(c.ClientSecret.Reveal())) {
+		out = append(out, "client_secret looks like the id of a secret: Microsoft wants its value, which the portal shows once")
+	}
+	return out
 }
 
 func checkAuthority(s string) error {

@@ -67,8 +67,8 @@ func (m *Module) words() []surface.Word {
 	c := &m.config
 	return []surface.Word{
 		{Usage: "tenant <id or domain>", Required: true, Check: checkTenant, Value: &m.Tenant, Resolved: func(v []string) { c.Tenant = strings.ToLower(v[0]) }},
-		{Usage: "client_id <id>", Required: true, Check: checkClientID, Value: &m.ClientID, Resolved: func(v []string) { c.ClientID = strings.ToLower(v[0]) }},
-		{Usage: "client_secret <secret>", Required: true, Check: checkSecret, Value: &m.ClientSecret, Resolved: func(v []string) { c.ClientSecret = secret.New(v[0]) }},
+		{Usage: "client_id <id>", Required: true, Check: oidc.CheckClientID, Value: &m.ClientID, Resolved: func(v []string) { c.ClientID = canonicalID(v[0]) }},
+		{Usage: "client_secret <secret>", Required: true, Check: oidc.CheckSecret, Value: &m.ClientSecret, Resolved: func(v []string) { c.ClientSecret = secret.New(v[0]) }},
 		{Usage: "authority <host or URL>", Check: checkAuthority, Value: &m.Authority, Resolved: func(v []string) { c.Authority = v[0] }},
 		{Usage: "scopes <scope>...", Check: oidc.CheckScope, Values: &m.Scopes, Resolved: func(v []string) { c.Scopes = v }},
 		{Usage: "prompt <value>", Check: checkPrompt, Value: &m.Prompt, Resolved: func(v []string) { c.Prompt = v[0] }},
@@ -76,7 +76,7 @@ func (m *Module) words() []surface.Word {
 }
 
 // Provision sets up the module. It dials nothing.
-func (m *Module) Provision(caddy.Context) (err error) {
+func (m *Module) Provision(ctx caddy.Context) (err error) {
 	m.config = Config{Client: oidc.Client{Scopes: oidc.DefaultScopes()}, Authority: defaultAuthority}
 	if err := surface.Resolve(place, m.words()); err != nil {
 		return err
@@ -86,6 +86,9 @@ func (m *Module) Provision(caddy.Context) (err error) {
 	}
 	if err := checkScopes(m.config.Scopes); err != nil {
 		return fmt.Errorf("%s: %w", place, err)
+	}
+	for _, s := range suspicions(m.config) {
+		ctx.Logger().Warn(s)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/entratest"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider/oidc"
 )
@@ -56,7 +57,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	t.Parallel()
 	base := "tenant " + tenant + "\nclient_id " + client + "\nclient_secret s\n"
 	for name, tt := range map[string]struct{ block, want string }{
-		"unknown":             {base + "tenants x", `unrecognized subdirective "tenants" in provider entra`},
+		"unknown":             {base + "tenants x", `unrecognized subdirective "tenants" in provider entra: the words here are authority, client_id, client_secret, prompt, scopes, tenant`},
 		"missing value":       {base + "prompt", "prompt has no value: write prompt <value>"},
 		"extra value":         {base + "prompt login consent", "prompt has 2 values and takes one"},
 		"twice":               {base + "tenant x.example", "tenant is written twice in provider entra: keep one line"},
@@ -64,8 +65,6 @@ func TestCaddyfileErrors(t *testing.T) {
 		"organizations":       {"tenant Organizations", "tenant: organizations would let in people of every organisation"},
 		"consumers":           {"tenant consumers", "consumers would let in people"},
 		"tenant is no domain": {"tenant contoso", "tenant: write the tenant's id"},
-		"client_id no GUID":   {"client_id app", "client_id: write the Application (client) ID"},
-		"id of the secret":    {"client_secret " + client, "client_secret: this is the id of a secret: write its value"},
 		"authority with path": {base + "authority https://login.example/x", "authority: write the host alone"},
 		"authority by http":   {base + "authority http://login.example", "authority: write an https URL"},
 		"scope":               {base + `scopes "a b"`, "is not one scope"},
@@ -232,5 +231,24 @@ func TestEveryFieldIsAWord(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("words %v, fields %v", got, want)
+	}
+}
+
+// What people mix up in the portal is said, and no more: an emulator may differ.
+func TestSuspicions(t *testing.T) {
+	t.Parallel()
+	const guid = "3b1d9f04-58c2-4a7e-b6d1-7e20c95af813"
+	for name, c := range map[string]struct {
+		id, secret string
+		want       int
+	}{
+		"as it should be":  {guid, "a~secret~value", 0},
+		"id of the secret": {guid, strings.ToUpper(guid), 1},
+		"name as id":       {"my-app", "a~secret~value", 1},
+	} {
+		config := Config{Client: oidc.Client{ClientID: c.id, ClientSecret: secret.New(c.secret)}}
+		if got := suspicions(config); len(got) != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -19,7 +19,7 @@ func (dialect) Person(t *oidc.IDToken) (provider.Person, error) {
 	object := t.Claims.String("oid")
 	switch {
 	case !isGUID(object):
-		return provider.Person{}, errors.New("oid is not an object id: the scope profile brings it")
+		return provider.Person{}, errors.New("oid is absent or no object id: the scope profile brings it")
 	case t.Claims.String("idtyp") == "app":
 		return provider.Person{}, errors.New("the token is of an application and not of a person")
 	}

@@ -72,10 +72,26 @@ func getJSON(ctx context.Context, client *http.Client, url string, v any) error 
 		return err
 	}
 	if a.status != http.StatusOK {
-		return fmt.Errorf("%s answered status %d", url, a.status)
+		return &statusError{url: url, status: a.status}
 	}
 	if err := json.Unmarshal(a.body, v); err != nil {
 		return fmt.Errorf("%s is not the JSON document expected: %w", url, err)
 	}
 	return nil
+}
+
+// statusError is an answer that is no document.
+type statusError struct {
+	url    string
+	status int
+}
+
+// Error implements error. A server that says no will say no again: what is configured is
+// wrong, and waiting does not help.
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("%s answered status %d", e.url, e.status)
+	if e.status >= 400 && e.status < 500 && e.status != http.StatusRequestTimeout && e.status != http.StatusTooManyRequests {
+		text += ": there is no such document, so check the provider's tenant, issuer or discovery_url in the configuration"
+	}
+	return text
 }

@@ -61,7 +61,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	t.Parallel()
 	const base = "issuer https://a.example\nclient_id app\nclient_secret s\n"
 	for name, tt := range map[string]struct{ block, want string }{
-		"unknown":             {base + "isuer x", `unrecognized subdirective "isuer" in provider oidc`},
+		"unknown":             {base + "isuer x", `unrecognized subdirective "isuer" in provider oidc: the words here are claims, client_id, client_secret, discovery_url, issuer, prompt, scopes`},
 		"missing value":       {base + "prompt", "prompt has no value: write prompt <value>"},
 		"extra value":         {base + "prompt login consent", "prompt has 2 values and takes one"},
 		"twice":               {base + "issuer https://b.example", "issuer is written twice in provider oidc: keep one line"},
@@ -79,7 +79,7 @@ func TestCaddyfileErrors(t *testing.T) {
 		"claims without":      {base + "claims", "claims is not written like this: write claims { ... }"},
 		"claims with value":   {base + "claims x {\n}", "claims is not written like this"},
 		"claims twice":        {base + "claims {\n}\nclaims {\n}", "claims is written twice"},
-		"claim unknown":       {base + "claims {\nsub x\n}", `unrecognized subdirective "sub" in provider oidc: claims`},
+		"claim unknown":       {base + "claims {\nsub x\n}", `unrecognized subdirective "sub" in provider oidc: claims: the words here are email, groups, name, roles, subject`},
 		"claim twice":         {base + "claims {\nname x\nname y\n}", "name is written twice in provider oidc: claims"},
 		"claim missing":       {base + "claims {\nname\n}", "name has no value: write name <claim>"},
 		"claim extra":         {base + "claims {\nname x y\n}", "name has 2 values"},

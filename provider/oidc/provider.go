@@ -37,7 +37,8 @@ type ClaimNames struct {
 	Subject string `json:"subject,omitempty"`
 	// Roles is the claim that rules by role look at. Default: roles.
 	Roles string `json:"roles,omitempty"`
-	// Groups is the claim that rules by group look at. Default: groups.
+	// Groups is the claim that names groups. It is read; no rule looks at it yet. Default:
+	// groups.
 	Groups string `json:"groups,omitempty"`
 	// Name is the claim with the name to display. Default: name.
 	Name string `json:"name,omitempty"`
@@ -89,7 +90,7 @@ func (g generic) DiscoveryURL() string {
 // identical to the Issuer URL that was used as the prefix".
 func (g generic) CheckMetadata(md *Metadata) error {
 	if md.Issuer != g.c.Issuer {
-		return fmt.Errorf("the discovery document is of issuer %q, configured is %q", md.Issuer, g.c.Issuer)
+		return fmt.Errorf("the discovery document is of issuer %q, configured is %q: if that is your provider, write issuer %[1]s", md.Issuer, g.c.Issuer)
 	}
 	if len(md.Algorithms()) == 0 {
 		return fmt.Errorf("the provider signs ID tokens by %v only, which is not supported here", md.IDTokenAlgorithms)

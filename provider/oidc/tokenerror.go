@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // TokenError is an answer of the token endpoint that is not 200. It keeps what may be
@@ -24,8 +25,21 @@ type TokenError struct {
 
 // Error implements error.
 func (e *TokenError) Error() string {
-	return fmt.Sprintf("token endpoint answered status %d, error %q, suberror %q, codes %v, correlation id %q, trace id %q",
-		e.Status, e.Code, e.Suberror, e.Numbers, e.CorrelationID, e.TraceID)
+	parts := []string{fmt.Sprintf("token endpoint answered status %d, error %q", e.Status, e.Code)}
+	for _, part := range []struct{ name, value string }{
+		{"suberror", e.Suberror}, {"correlation id", e.CorrelationID}, {"trace id", e.TraceID},
+	} {
+		if part.value != "" {
+			parts = append(parts, fmt.Sprintf("%s %q", part.name, part.value))
+		}
+	}
+	if len(e.Numbers) > 0 {
+		parts = append(parts, fmt.Sprintf("codes %v", e.Numbers))
+	}
+	if e.Code == "invalid_client" {
+		parts = append(parts, "check client_id and client_secret")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // harmless is what a code or an id may consist of; anything else is dropped, because it

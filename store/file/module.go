@@ -20,6 +20,8 @@ func init() {
 	caddy.RegisterModule(Module{})
 }
 
+const usage = "store file [<path>]"
+
 // Module keeps all state in one file on a local disk. It is the default store. Sign-ins
 // survive restarts; one process at a time can use the file. Several nodes need a shared
 // store instead.
@@ -97,10 +99,10 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("unexpected %q after the path: write %s", d.Val(), usage)
 	}
 	if d.NextBlock(0) {
-		return d.Errf("unrecognized option %q: store file takes no block", d.Val())
+		return d.Errf("unexpected %q: store file takes no block: write %s", d.Val(), usage)
 	}
 	return nil
 }
@@ -109,11 +111,11 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func checkPath(path string) error {
 	switch {
 	case path == "":
-		return errors.New("is empty; leave it out for the default")
+		return errors.New("it is empty: write the name of a file, or leave it out for the default")
 	case strings.ContainsRune(path, 0):
-		return errors.New("contains a NUL")
+		return errors.New("it contains a NUL: write it without")
 	case strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator)):
-		return fmt.Errorf("%q names a directory, not a file", path)
+		return fmt.Errorf("%q names a directory: write the name of a file in it, such as %q", path, path+"store.db")
 	}
 	return nil
 }

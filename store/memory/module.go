@@ -10,7 +10,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -18,14 +20,20 @@ func init() {
 	caddy.RegisterModule(Module{})
 }
 
+const place = "store memory"
+
 // Module keeps all state in memory. Sign-ins survive a reload of the configuration and
 // end with the process; only one process can use the state. It is meant for trials and
 // tests.
 type Module struct {
-	// MaxRecords is the largest number of records. A full store refuses new sign-ins and
-	// registrations and keeps those it has. Default: 200000. All sites of a process
-	// share one memory store, and the first that opens it decides.
-	MaxRecords int `json:"max_records,omitempty"`
+	// MaxRecords is the largest number of records, at least 1. {env.*} and {file.*} may
+	// occur anywhere in it. A full store refuses new sign-ins and registrations and keeps
+	// those it has. Default: 200000. All sites of a process share one memory store, and
+	// the first that opens it decides.
+	MaxRecords caddyhttp.WeakString `json:"max_records,omitempty"`
+
+	// maxRecords is MaxRecords without placeholders; 0 is the default.
+	maxRecords int
 }
 
 // CaddyModule returns the Caddy module information.
@@ -36,20 +44,27 @@ func (Module) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Validate checks what a JSON configuration may have got wrong.
-func (m *Module) Validate() error {
-	if m.MaxRecords == 0 {
-		return nil
-	}
-	return checkMaxRecords(m.MaxRecords)
+// words are the words of the block.
+func (m *Module) words() []surface.Word {
+	return []surface.Word{{
+		Usage: "max_records <n>", Check: checkMaxRecords, Value: (*string)(&m.MaxRecords),
+		// The text has passed checkMaxRecords, so it is a number.
+		Resolved: func(v []string) { m.maxRecords, _ = strconv.Atoi(v[0]) },
+	}}
+}
+
+// Provision resolves the number of records.
+func (m *Module) Provision(caddy.Context) error {
+	m.maxRecords = 0
+	return surface.Resolve(place, m.words())
 }
 
 // Identity implements store.Opener: a process has one memory store.
 func (*Module) Identity() string { return "memory" }
 
-// Open implements store.Opener.
+// Open implements store.Opener. Provision must have run.
 func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
-	return New(Options{MaxRecords: m.MaxRecords}, env), nil
+	return New(Options{MaxRecords: m.maxRecords}, env), nil
 }
 
 // MasterKey returns 32 new random bytes. The caller keeps them as long as the store,
@@ -68,48 +83,13 @@ func (*Module) MasterKey(_ context.Context, env store.Env) ([]byte, error) {
 //		max_records <n>
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the module's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	for d.NextBlock(0) {
-		switch d.Val() {
-		case "max_records":
-			if err := m.unmarshalMaxRecords(d); err != nil {
-				return err
-			}
-		default:
-			return d.Errf("unrecognized option %q of store memory", d.Val())
-		}
-	}
-	return nil
+	return surface.Unmarshal(d, place, m.words())
 }
 
-func (m *Module) unmarshalMaxRecords(d *caddyfile.Dispenser) error {
-	if m.MaxRecords != 0 {
-		return d.Err("max_records is already set")
-	}
-	var text string
-	if !d.AllArgs(&text) {
-		return d.ArgErr()
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return d.Errf("max_records must be a whole number, not %q", text)
-	}
-	if err := checkMaxRecords(n); err != nil {
-		return d.WrapErr(err)
-	}
-	if d.NextBlock(1) {
-		return d.Errf("max_records takes no block")
-	}
-	m.MaxRecords = n
-	return nil
-}
-
-func checkMaxRecords(n int) error {
-	if n < 1 {
-		return fmt.Errorf("max_records must be at least 1, not %d", n)
+// checkMaxRecords checks a number without placeholders.
+func checkMaxRecords(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < 1 {
+		return fmt.Errorf("%q is not a number of records: write a whole number of at least 1, such as 200000", text)
 	}
 	return nil
 }
@@ -117,7 +97,7 @@ func checkMaxRecords(n int) error {
 // Interface guards.
 var (
 	_ caddy.Module          = (*Module)(nil)
-	_ caddy.Validator       = (*Module)(nil)
+	_ caddy.Provisioner     = (*Module)(nil)
 	_ caddyfile.Unmarshaler = (*Module)(nil)
 	_ store.Opener          = (*Module)(nil)
 )
