@@ -133,13 +133,9 @@ func (s *active) createLogin(ctx context.Context, a agreed, binding string) (str
 	if err != nil {
 		return "", err
 	}
-	ring, err := s.Vault.Keyring(ctx)
+	root, err := s.Vault.ActiveRoot(ctx)
 	if err != nil {
 		return "", err
-	}
-	root, ok := ring.ActiveRoot()
-	if !ok {
-		return "", errors.New("keyring has no active root")
 	}
 	target, err := s.Provider.AuthorizationURL(ctx, provider.AuthorizationRequest{
 		State: root.StateHandle(s.site, a.tid), Nonce: secretOf(l.Nonce), Challenge: pkce.Challenge(l.Verifier),

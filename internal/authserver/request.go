@@ -28,13 +28,9 @@ type sealedRequest struct {
 // sealRequest turns a validated request into a login token. It travels in a URL, so its
 // size is bounded before a browser or a proxy bounds it less kindly.
 func (s *active) sealRequest(ctx context.Context, req grants.Request) (string, error) {
-	ring, err := s.Vault.Keyring(ctx)
+	root, err := s.Vault.ActiveRoot(ctx)
 	if err != nil {
 		return "", err
-	}
-	root, ok := ring.ActiveRoot()
-	if !ok {
-		return "", errors.New("keyring has no active root")
 	}
 	plain, err := json.Marshal(sealedRequest{Request: req, Issued: s.Now().Unix()})
 	if err != nil {

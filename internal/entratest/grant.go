@@ -4,6 +4,7 @@ package entratest
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"time"
 )
@@ -80,8 +81,7 @@ func (g grant) verifierFits(verifier string) bool {
 		return true
 	case g.method == "S256":
 		sum := sha256.Sum256([]byte(verifier))
-		return base64.RawURLEncoding.EncodeToString(sum[:]) == g.challenge
-	default:
-		return verifier == g.challenge
+		verifier = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
+	return subtle.ConstantTimeCompare([]byte(verifier), []byte(g.challenge)) == 1
 }

@@ -90,22 +90,9 @@ func (s *Service) authentic(ctx context.Context, t tokens.Token) (bool, error) {
 	return t.Verify(root, s.Site), nil
 }
 
-// activeRoot is the root under which new tokens are made.
-func (s *Service) activeRoot(ctx context.Context) (seal.Root, error) {
-	ring, err := s.Vault.Keyring(ctx)
-	if err != nil {
-		return seal.Root{}, err
-	}
-	root, ok := ring.ActiveRoot()
-	if !ok {
-		return seal.Root{}, fmt.Errorf("keyring has no active root")
-	}
-	return root, nil
-}
-
 // mint makes a token of the given type.
 func (s *Service) mint(ctx context.Context, t tokens.Type, id tokens.ID, gen uint32) (tokens.Token, error) {
-	root, err := s.activeRoot(ctx)
+	root, err := s.Vault.ActiveRoot(ctx)
 	if err != nil {
 		return tokens.Token{}, err
 	}

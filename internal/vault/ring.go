@@ -116,6 +116,19 @@ func (v *Vault) Keyring(ctx context.Context) (*seal.Keyring, error) {
 	return r.at(v.now()), nil
 }
 
+// ActiveRoot returns the root under which new things are made. Every error is unknown.
+func (v *Vault) ActiveRoot(ctx context.Context) (seal.Root, error) {
+	keys, err := v.Keyring(ctx)
+	if err != nil {
+		return seal.Root{}, err
+	}
+	root, ok := keys.ActiveRoot()
+	if !ok {
+		return seal.Root{}, errors.New("vault: the keyring has no active root")
+	}
+	return root, nil
+}
+
 // Root returns the root that kid names. An unknown kid makes the vault read the keyring
 // again, at most once in 10 seconds; false means that the keyring does not have it. An
 // error is unknown: the keyring could not be read.
