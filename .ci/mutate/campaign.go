@@ -26,7 +26,7 @@ func (t *trial) campaign(mutants []*mutant, out io.Writer) (bool, error) {
 	}
 	p := &program{dir: campaignDir, path: path, cwd: filepath.Join(t.changed.module, campaignDir), env: []string{"MCPOAUTH_CAMPAIGN=quick"}}
 	tests := []string{"TestCampaign.*"}
-	if why, err := p.run("0", tests); err != nil {
+	if why, err := p.run("0", tests, unknown); err != nil {
 		return false, err
 	} else if why != "" {
 		return false, fmt.Errorf("the campaign fails without any mutant: %s", why)
@@ -40,7 +40,7 @@ func (t *trial) campaign(mutants []*mutant, out io.Writer) (bool, error) {
 	var mu sync.Mutex
 	missed := 0
 	err = each(t.workers, checks, func(m *mutant) error {
-		why, err := p.run(strconv.Itoa(m.id), tests)
+		why, err := p.run(strconv.Itoa(m.id), tests, unknown)
 		if err != nil {
 			return err
 		}

@@ -125,6 +125,10 @@ func (r *rewriter) binary(b *ast.BinaryExpr) {
 		r.junction(b)
 	case token.EQL, token.NEQ:
 		r.negate(b)
+		// Another text than "" would be the comparison negated once more, or nearly.
+		for _, side := range []ast.Expr{b.X, b.Y} {
+			r.fixed[side] = r.fixed[side] || types.ExprString(side) == `""`
+		}
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
 		r.negate(b)
 		r.relation(b)

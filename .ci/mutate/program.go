@@ -35,9 +35,14 @@ type program struct {
 	reach map[int][]string
 }
 
-// patience is how long tests may take that a mutant could have made endless. They
-// themselves take well under a second.
-const patience = 15 * time.Second
+// patience is how long tests may take that a mutant could have made endless: this, and
+// several times what they take without it.
+const (
+	patience = 5 * time.Second
+	slower   = 5
+	// unknown is the limit for tests that have not been timed yet.
+	unknown = 3 * time.Minute
+)
 
 // orphans is how long the output is read after the tests have ended.
 const orphans = 5 * time.Second
@@ -62,10 +67,19 @@ func (p *program) list(skip string) error {
 	return nil
 }
 
+// limit is how long tests may take.
+func (p *program) limit(tests []string) time.Duration {
+	limit := patience
+	for _, test := range tests {
+		limit += slower * p.took[test]
+	}
+	return limit
+}
+
 // run executes tests with MCPOAUTH_MUTANT set to selected. It returns "" where they pass,
 // otherwise the name of a test that fails or what else happened.
-func (p *program) run(selected string, tests []string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (p *program) run(selected string, tests []string, limit time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	// A mutant that never stops growing must not take the machine's memory.
 	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 16777216 && exec "$0" "$@"`, p.path,
@@ -95,7 +109,7 @@ func (p *program) run(selected string, tests []string) (string, error) {
 	case why != "":
 		return why, nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return "no end after " + patience.String(), nil
+		return "no end after " + limit.Round(time.Second).String(), nil
 	case errors.As(err, &exit):
 		return "end of the process: " + exit.String(), nil
 	}
@@ -123,7 +137,7 @@ func firstFailure(out io.Reader, stop func()) string {
 func (p *program) observe(test, tmp string) ([]int, time.Duration, error) {
 	file := filepath.Join(tmp, "reached-"+strings.ReplaceAll(p.dir, "/", "_")+"-"+test)
 	began := clock.System()
-	why, err := p.run("record:"+file, []string{test})
+	why, err := p.run("record:"+file, []string{test}, unknown)
 	took := clock.System().Sub(began)
 	if err == nil && why != "" {
 		err = fmt.Errorf("%s: %s fails without any mutant (%s)", p.dir, test, why)

@@ -84,8 +84,14 @@ func (r *rewriter) caseValue(e ast.Expr) {
 	r.constant(e)
 }
 
-// results makes boolean results false and true, and errors nil.
+// results makes boolean results false and true, and errors nil. Nobody looks at constants
+// that are returned beside an error or false.
 func (r *rewriter) results(s *ast.ReturnStmt) {
+	if len(s.Results) > 1 && r.isNo(s) {
+		for _, e := range s.Results[:len(s.Results)-1] {
+			r.fixed[e] = true
+		}
+	}
 	for _, e := range s.Results {
 		tv := r.pkg.info.Types[e]
 		if tv.IsNil() || tv.Value != nil {
@@ -99,6 +105,12 @@ func (r *rewriter) results(s *ast.ReturnStmt) {
 			r.call(e, "mutantNoError", r.mutant(opNoError, e))
 		}
 	}
+}
+
+// isNo tells whether the last result is an error or false.
+func (r *rewriter) isNo(s *ast.ReturnStmt) bool {
+	last := s.Results[len(s.Results)-1]
+	return types.ExprString(last) == "false" || !r.pkg.info.Types[last].IsNil() && r.isErrorResult(s, last)
 }
 
 // isErrorResult tells whether e is returned where the function has a result of type error.

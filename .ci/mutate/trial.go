@@ -84,7 +84,7 @@ func (t *trial) judge(mutants []*mutant, dirs func(*mutant) []string, done func(
 				continue
 			}
 			v.reached = true
-			why, err := p.run(strconv.Itoa(m.id), tests)
+			why, err := p.run(strconv.Itoa(m.id), tests, p.limit(tests))
 			if err != nil {
 				return err
 			}
