@@ -131,7 +131,7 @@ func validHost(host string) bool {
 	if len(host) > 253 {
 		return false
 	}
-	last := ""
+	var last string
 	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 || !hostLabel(label) {
 			return false
