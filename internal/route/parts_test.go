@@ -239,6 +239,20 @@ func TestSec_J04_RewrittenToAnAmbiguousPath(t *testing.T) {
 	}
 }
 
+// Readings that one resource owns do not contradict each other, nor does one that nobody
+// owns.
+func TestSec_J04_ReadingsOfOneOwner(t *testing.T) {
+	t.Parallel()
+	const a = "https://h.example/a"
+	check(t, site("https://h.example/oauth", a, "https://h.example/b"), []asked{
+		{"h.example", "/a%5cx", guards(a)},
+		{"h.example", "/a/..;/x", guards(a)},
+		{"h.example", "/x/..;/a", guards(a)},
+		{"h.example", "/a/..;/b", badPath},
+		{"h.example", "/x/..;/y", next},
+	})
+}
+
 func TestDocumentOfASlashedResource(t *testing.T) {
 	t.Parallel()
 	r := site("https://h/oauth", "https://h/mcp").Resources[0]
