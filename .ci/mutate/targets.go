@@ -29,13 +29,11 @@ const root = "."
 var targets = []target{
 	{
 		group: "header", dir: "internal/guard", tests: []string{"internal/guard"},
-		files: []string{"pass.go", "writer.go", "cookies.go", "origin.go"},
+		files: []string{"alias.go", "connection.go", "cookies.go", "forward.go", "origin.go", "pass.go", "writer.go"},
 	},
-	{group: "header", dir: root, files: []string{"user.go"}, tests: []string{root}},
-	{
-		group: "header", dir: root, files: []string{"handler.go"}, tests: []string{root},
-	},
+	{group: "header", dir: root, files: []string{"guarded.go", "handler.go", "user.go"}, tests: []string{root}},
 	{group: "guard", dir: "internal/guard", tests: []string{"internal/guard"}},
+	{group: "guard", dir: "internal/oauth", files: []string{"earlydata.go"}, tests: []string{"internal/oauth", "internal/guard"}},
 	{group: "path", dir: "internal/route", tests: []string{"internal/route"}},
 	{group: "redirect", dir: "internal/oauth", files: []string{"redirect.go", "uri.go"}, tests: []string{"internal/oauth"}},
 	{
