@@ -34,12 +34,13 @@ func Normalize(escaped string) (string, error) {
 	return coarse(last), nil
 }
 
-// forms are the readings of one path that different software may have: what path
-// matchers of the web server compare, on Unix and on Windows, and the normal form. They
-// differ for paths such as /mcp/..;/x only, where guessing one of them would leave the
-// others open.
+// forms are the readings of one path that different software may have: as it is on the
+// wire and decoded once, for a backend that compares beginnings and resolves nothing, as
+// Node.js and ASGI servers do; what path matchers of the web server compare, on Unix and
+// on Windows; and the normal form. They differ for paths such as /mcp/../x and
+// /mcp/..;/x, where guessing one of them would leave the others open.
 type forms struct {
-	list [3]string
+	list [5]string
 	n    int
 }
 
@@ -62,8 +63,10 @@ func formsOf(escaped string) (forms, error) {
 		f.add(escaped)
 		return f, nil
 	}
+	f.add(strings.ToLower(escaped))
 	once, last, err := decode(escaped)
 	if once != "" {
+		f.add(strings.ToLower(once))
 		f.add(matched(once))
 		f.add(windows(once))
 	}

@@ -67,6 +67,7 @@ var spellings = []string{
 	"/%5cmcp", "/%5Cmcp", "/a%5c..%5cmcp", "/a/..%5cmcp", "/%255cmcp", "/;/mcp", "/;a=b/mcp", "/a/..;/mcp", "/a/..;x/mcp", "/a/..%3b/mcp",
 	`/a\..\mcp\..;\x`, "/mcp;x", "/mcp;/x", "/mcp/..;/x", "/mcp/%2e%2e%3b/x", "/mcp/%252e%252e/x", "/mcp/..%252fx", "/mcp.", "/mcp./x", "/mcp%20", "/mcp%20/x",
 	"/mcp.%20.", "/mcp...", "/%20/../mcp", "/mcp%00", "/mcp%0a", "/mcp%0d%0ax", "/mcp%zz", "/mcp%", "/mcp%ff", "/mcp%c0%af",
+	"/mcp/..", "/mcp/../x", "/MCP/../x", "/mcp/%2e%2e/x", "/mcp%2f..%2fx", "/mcp/../../x/", "/m%63p/../x", "/mcp/x/../../y", "/mcp/..%5cx",
 	"/%00/../mcp", "/mcp%3f", "/mcp%23x", "/mcp%2f", "/mcp%2f..%2f..%2fmcp", "mcp", "/mcp/../mcp", "/%EF%BC%8F/../mcp", "/mcp%E2%80%AE", "/mcp\x7f",
 }
 
