@@ -84,13 +84,17 @@ func TestCampaign(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	corpus := readCorpus(t)
+	campaigns := map[string]*campaign{}
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		t.Run(protocol, func(t *testing.T) {
 			c := &campaign{t: t, w: w, protocol: protocol, seed: seed(t), corpus: corpus}
+			campaigns[protocol] = c
 			c.run()
 		})
 	}
-	w.strays(t)
+	// Whatever was under way is over then.
+	w.caddy.Stop(t)
+	w.strays(t, campaigns)
 	w.calm(t)
 }
 
@@ -216,15 +220,21 @@ func (c *campaign) fail(n int, r *request, wrong string) {
 	c.t.Errorf("seed %d, case %s:%d: %s\n\t%s", c.seed, c.protocol, n, wrong, r)
 }
 
-// strays makes sure that nothing reached a backend but what the campaign sent: the rest
-// of a request that was taken for the next one, or one without its number.
-func (w *world) strays(t *testing.T) {
+// strays holds what reached a backend late, after its client had given up, against the
+// property, and makes sure that there was nothing else: not the rest of a request that
+// was taken for the next one, and nothing without its number.
+func (w *world) strays(t *testing.T, campaigns map[string]*campaign) {
 	t.Helper()
-	w.arrived.mu.Lock()
-	defer w.arrived.mu.Unlock()
 	for id, seen := range w.arrived.byID {
+		protocol, number, _ := strings.Cut(id, "-")
+		n, err := strconv.Atoi(number)
 		for _, a := range seen {
-			if !strings.HasSuffix(id, "-tail") || a.site.guards(a.target) {
+			if c := campaigns[protocol]; c != nil && err == nil {
+				r := c.request(n)
+				for _, wrong := range checkArrival(r.expand(w.byName[r.site], id), a) {
+					t.Errorf("seed %d, case %s:%d, late: %s\n\t%s", c.seed, protocol, n, wrong, r)
+				}
+			} else if a.site.guards(a.target) {
 				t.Errorf("as case %q, the backend of %s got %q", id, a.site.name, a.raw)
 			}
 		}

@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // forwarded are the identity headers of every resource.
-var forwarded = []string{"X-User-Email", "X-User-Name"}
+var forwarded = []string{}
 
 // evil is in the value of every identity header that a client made up.
 const evil = "evil-identity"
@@ -20,14 +22,12 @@ const evil = "evil-identity"
 // check holds what came of a request against the property and returns what is wrong.
 func check(s *site, r *request, a answer, seen []arrival) (wrong []string) {
 	for _, at := range seen {
-		if at.site.guards(at.target) {
-			wrong = append(wrong, checkArrival(r, at)...)
-		}
-		if at.site.layout.issuer == "plain" && isEndpoint(at.target) {
+		wrong = append(wrong, checkArrival(r, at)...)
+		if at.site.layout.issuer == "plain" && isEndpoint(at.target) && slices.Contains(values(at.fields, "Host"), s.authority()) {
 			wrong = append(wrong, "reached the backend at an endpoint of the authorization server: "+at.target)
 		}
 	}
-	wrong = append(wrong, checkAnswer(s, r, a)...)
+	wrong = append(wrong, checkAnswer(s, r, a, seen)...)
 	if !r.honest {
 		return wrong
 	}
@@ -54,8 +54,11 @@ func isEndpoint(target string) bool {
 	return false
 }
 
-// checkArrival is for a request that the backend took for one to its resource.
+// checkArrival checks what the backend may take for a request to its resource.
 func checkArrival(r *request, a arrival) (wrong []string) {
+	if !a.site.guards(a.target) || a.site.name == "errors" && beforeRoutes(r) {
+		return nil
+	}
 	no := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for _, why := range forbids(r, a.site) {
 		no("reached the backend of %s as %s %s: %s", a.site.name, a.method, a.target, why)
@@ -78,6 +81,11 @@ func checkArrival(r *request, a arrival) (wrong []string) {
 	}
 	return wrong
 }
+
+// beforeRoutes tells that the web server refuses a request before any handler sees it. It
+// runs the error routes all the same, so a site whose error routes use a backend has to
+// match there on what the guard let through, as the layout "careful" does.
+func beforeRoutes(r *request) bool { return len(r.method) > 32 || !httpguts.ValidHostHeader(r.host) }
 
 // badField tells why a backend must not see a header line.
 func badField(f field) string {

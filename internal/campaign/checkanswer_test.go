@@ -5,17 +5,24 @@ package campaign
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // checkAnswer holds the answer to what clients rely on.
-func checkAnswer(s *site, r *request, a answer) (wrong []string) {
+func checkAnswer(s *site, r *request, a answer, seen []arrival) (wrong []string) {
 	no := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	if r.want != 0 && a.status != r.want {
 		no("answered %d instead of %d", a.status, r.want)
 	}
 	if a.status >= 500 && !mayFail(s, r, a.status) {
 		no("answered %d", a.status)
+	}
+	for _, at := range seen {
+		// What is nobody's resource, and what an error route fetches, is not the handler's.
+		if !at.site.guards(at.target) || slices.Contains([]string{"errors", "careful"}, at.site.name) {
+			return wrong
+		}
 	}
 	challenges := values(a.fields, "WWW-Authenticate")
 	switch {
@@ -45,7 +52,8 @@ func checkAnswer(s *site, r *request, a answer) (wrong []string) {
 func mayFail(s *site, r *request, status int) bool {
 	switch status {
 	case http.StatusBadGateway:
-		return s.name == "gone" || strings.HasPrefix(r.host, "gone.")
+		// Or the body ended before its time, or the proxy cannot write the method.
+		return s.name == "gone" || strings.HasPrefix(r.host, "gone.") || r.odd() || strings.ContainsAny(r.method, " \x00*")
 	case http.StatusNotImplemented:
 		return r.has("Transfer-Encoding")
 	case http.StatusHTTPVersionNotSupported:

@@ -17,7 +17,7 @@ var (
 // methods are fine for the handler; strange ones need not be for the server.
 var (
 	methods        = []string{"GET", "GET", "POST", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "PROPFIND", "get", "QUERY"}
-	strangeMethods = []string{"CONNECT", "TRACE", "PRI", "G E T", "GET\x00", "", "POST /mcp HTTP/1.1\r\nX:", strings.Repeat("M", 300), "M-SEARCH", "*"}
+	strangeMethods = []string{"CONNECT", "TRACE", "PRI", "G E T", "GET\x00", "", strings.Repeat("M", 300), "M-SEARCH", "*"}
 )
 
 var strangeHosts = []string{
@@ -50,7 +50,7 @@ func (w *world) generate(rng *rand.Rand, protocol string) *request {
 			pick(rng, bodies)()
 		}
 	}
-	if g.r.method == http.MethodConnect || g.r.method == http.MethodOptions && g.r.has("Access-Control-Request-Method") {
+	if g.r.method == http.MethodOptions && (g.r.has("Access-Control-Request-Method")) {
 		g.r.honest = false
 	}
 	return g.r
@@ -132,7 +132,11 @@ func (g *generator) method() {
 func (g *generator) query() {
 	i := g.rng.IntN(len(queries))
 	g.r.honest = g.r.honest && i < harmlessQueries
-	g.r.target += "?" + strings.ReplaceAll(queries[i], "=T", "="+g.token())
+	separator := "?"
+	if strings.Contains(g.r.target, "?") {
+		separator = "&"
+	}
+	g.r.target += separator + strings.ReplaceAll(queries[i], "=T", "="+g.token())
 }
 
 func (g *generator) hostile() { g.add(pick(g.rng, hostileSpices), false) }
@@ -145,7 +149,7 @@ func (g *generator) body() {
 	switch g.rng.IntN(6) {
 	case 0:
 		g.r.honest = false
-		g.r.trailers = []field{{pick(g.rng, []string{"Authorization", "X-User-Email", "X_User_Email", "Cookie", "Content-Length", "X-Trailer", idHeader}), evil}}
+		g.r.trailers = []field{{pick(g.rng, []string{"Authorization", "X-User-Email", "X_User_Email", "Cookie", "Content-Length", "X-Trailer"}), evil}}
 		g.r.fields = append(g.r.fields, field{"Trailer", g.r.trailers[0].name})
 	case 1:
 		if g.tcp {

@@ -94,9 +94,14 @@ func pad(value string) string {
 	return " " + value
 }
 
-// odd tells whether the server may see more or less than one request.
+// odd tells whether server or client may see more or less than one message.
 func (r *request) odd() bool {
-	return r.tail != "" || r.has("Content-Length") || r.has("Transfer-Encoding") || len(r.trailers) > 0 ||
+	for _, f := range r.fields {
+		if strings.ContainsAny(f.name+f.value, "\r\n") {
+			return true
+		}
+	}
+	return r.method == http.MethodConnect || r.tail != "" || r.has("Content-Length") || r.has("Transfer-Encoding") || len(r.trailers) > 0 ||
 		strings.ContainsAny(r.method+r.target+r.host, "\r\n")
 }
 

@@ -7,7 +7,7 @@ package campaign
 // and ROOT the ports, DIR an empty directory, and ABSENT an address where nobody listens.
 type layout struct {
 	name string
-	// issuer is the block that the site has: one of "shared", "root", "plain".
+	// issuer is the block that the site has: "shared", "lone", "root" or "plain".
 	issuer string
 	// host is that of the resource, path its path.
 	host, path string
@@ -36,10 +36,11 @@ var layouts = []layout{
 	{name: "invoke", text: "OAUTH handle /mcp* {\ninvoke app\n}"},
 	{name: "subrewrite", text: "OAUTH reverse_proxy /mcp* BACKEND {\nrewrite /sub{uri}\n}"},
 	{name: "errors", text: "OAUTH reverse_proxy /mcp* ABSENT\nhandle_errors {\nreverse_proxy BACKEND\n}"},
+	{name: "careful", text: "OAUTH reverse_proxy /mcp* ABSENT\nhandle_errors {\n@mcp vars mcp_oauth.resource https://careful.test:PORT/mcp\nreverse_proxy @mcp BACKEND\n}"},
 	{name: "encode", text: "encode zstd gzip\nOAUTH reverse_proxy /mcp* BACKEND"},
 	{name: "multi", address: "https://multi.test:PORT, https://second.test:PORT", text: "OAUTH reverse_proxy /mcp* BACKEND"},
 	{name: "wild", host: "a.wild.test", address: "https://*.wild.test:PORT", text: "OAUTH reverse_proxy /mcp* BACKEND"},
-	{name: "any", address: "https://:PORT", text: "OAUTH reverse_proxy /mcp* BACKEND"},
+	{name: "any", issuer: "lone", address: "https://:PORT", text: "OAUTH reverse_proxy /mcp* BACKEND"},
 	{name: "two", text: "OAUTH reverse_proxy /mcp/admin* BACKEND_admin\nreverse_proxy /mcp* BACKEND"},
 	{name: "admin", host: "two.test", path: "/mcp/admin"},
 	{name: "open", path: "/tasks", open: true, text: "OAUTH reverse_proxy BACKEND"},

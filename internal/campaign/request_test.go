@@ -136,12 +136,13 @@ func (r *request) expand(s *site, id string) *request {
 		*text = s.expand(*text, id)
 	}
 	out.fields, out.trailers = expandFields(s, r.fields, id), expandFields(s, r.trailers, id)
-	out.fields = append(out.fields, field{idHeader, id})
+	// First: what follows may end the head early, or go on where a line ended.
+	out.fields = append([]field{{idHeader, id}, {"Accept-Language", "en"}}, out.fields...)
 	return &out
 }
 
 func expandFields(s *site, fields []field, id string) []field {
-	out := make([]field, 0, len(fields)+1)
+	out := make([]field, 0, len(fields))
 	for _, f := range fields {
 		out = append(out, field{s.expand(f.name, id), s.expand(f.value, id)})
 	}

@@ -111,14 +111,14 @@ func hostile() (all []spice) {
 var authorizations = []string{
 	"Bearer T", "bearer T", "BEARER T", "Bearer  T", "Bearer\tT", "Bearer T ", " Bearer T", "BearerT", "T", "Token T", "DPoP T", "Bearer T, Bearer x", "Bearer x, Bearer T", "Bearer T,T", `Bearer "T"`,
 	"Bearer T=", "Bearer T==", "Bearer T.x", "Bearer T T", "Bearer x T", "Bearer:T", "Bearer=T", "Bearer token=T", "Bearer T\x00", "Bearer T;x", "Bearer%20T", "Bearer T\x0b", "Bearer", "Bearer ", "",
-	"Bearer \xc2\xa0T", "Basic T", "Basic QmVhcmVyOng=", "Bearer T\r\n x", "Bearer\r\n T", "Negotiate T", "Bearer <T>", "B\xc3\xa9arer T", "Bear\xc5\x9fer T", "Bearer T\n",
+	"Bearer \xc2\xa0T", "Basic T", "Basic QmVhcmVyOng=", "Bearer T\r\n x", "Bearer\r\n T", "Negotiate T", "Bearer <T>", "B\xc3\xa9arer T", "Bear\xc5\x9fer T",
 }
 
 // queries are what may follow a question mark. The first ones are fine.
 var queries = []string{
 	"x=1", "x", "a=b&c=d", "=", "&&", "%41=%42", "access=token", "a=access_token", "x=" + long[:500], "", "?", "a=%00",
 	"access_token=T", "access_token", "access_token=", "x=1&access_token=T", "access%5ftoken=T", "%61ccess_token=T", "a=1;access_token=T", ";access_token=T", "a=%zz", "a=%", "%zz", "a;b", "access_token=T&x=%zz",
-	"Access_Token=T", "ACCESS_TOKEN=T", "access_token=T;", "a=b#access_token=T",
+	"Access_Token=T", "ACCESS_TOKEN=T", "access_token=T;",
 }
 
 const harmlessQueries = 9

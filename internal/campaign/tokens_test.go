@@ -36,7 +36,7 @@ func (w *world) strangers() {
 // have none of their own use that of the first site of their issuer, which is no better.
 func (w *world) each(kind, scope string) {
 	w.t.Helper()
-	for _, issuer := range []string{"shared", "root", "plain"} {
+	for _, issuer := range issuers {
 		sites := w.ofIssuer(issuer)
 		first := sites[0]
 		got := w.signIn(first.issuer, first.resource(), w.register(first.issuer), scope)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,13 @@ func newWorld(t testing.TB) *world {
 		w.emulator.Register(r)
 	}
 	w.cert, w.key = newCertificate(t, w.home.Dir, append(names, "second.test", "*.wild.test"))
+	// For the layout with try_files.
+	if err := os.MkdirAll(filepath.Join(w.home.Dir, "www", "mcp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.home.Dir, "www", "mcp", "index"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -75,10 +84,10 @@ func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error
 func (w *world) caddyfile(words string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\ndefault_bind 127.0.0.1\nskip_install_trust\nauto_https off\ndefault_sni %s\n", sni)
-	b.WriteString("servers {\nprotocols h1 h2 h2c h3\n}\nservers :ROOT {\nprotocols h1 h2 h2c h3\ntrusted_proxies static 127.0.0.1/32\n}\n")
+	b.WriteString("servers {\nprotocols h1 h2 h2c h3\n}\nservers :ROOT {\nprotocols h1 h2 h2c h3\ntrusted_proxies static 127.0.0.1/32\nexpected_underscore_headers X_User_* Authorization_*\nexpected_dot_headers X.User.*\n}\n")
 	b.WriteString("log {\nlevel WARN\n}\n}\n")
 	fmt.Fprintf(&b, "&(app) {\nreverse_proxy %s\n}\n", w.byName["invoke"].backend.addr())
-	for _, issuer := range []string{"shared", "root", "plain"} {
+	for _, issuer := range issuers {
 		b.WriteString("(" + issuer + ") {\nmcp_oauth {\n")
 		for i, s := range w.ofIssuer(issuer) {
 			if i == 0 {
@@ -96,6 +105,9 @@ func (w *world) caddyfile(words string) string {
 	}
 	return w.fill(b.String())
 }
+
+// issuers are the blocks.
+var issuers = []string{"shared", "lone", "root", "plain"}
 
 // resourceWords are in the block of every resource.
 const resourceWords = "scopes mcp notes\nallowed_origins https://friend.test\n"
@@ -127,7 +139,7 @@ func (s *site) block() string {
 }
 
 func (w *world) fill(text string) string {
-	pairs := []string{"CERT", w.cert, "KEY", w.key, "ABSENT", w.absent, "DIR", w.home.Dir}
+	pairs := []string{"CERT", w.cert, "KEY", w.key, "ABSENT", w.absent, "DIR", filepath.Join(w.home.Dir, "www")}
 	for name, port := range w.ports {
 		pairs = append(pairs, name, fmt.Sprint(port))
 	}
