@@ -14,7 +14,7 @@ import (
 )
 
 // forwarded are the identity headers of every resource.
-var forwarded = []string{}
+var forwarded = []string{"X-User-Email", "X-User-Name"}
 
 // evil is in the value of every identity header that a client made up.
 const evil = "evil-identity"
@@ -73,6 +73,9 @@ func checkArrival(r *request, a arrival) (wrong []string) {
 		if strings.Contains(a.body, prefix) && !strings.Contains(r.body, prefix) {
 			no("the backend sees a token of the client in the body (J06)")
 		}
+	}
+	if got := values(a.fields, "X-User-Name"); len(got) != 1 || got[0] != "anna@contoso.example" {
+		no("the backend got X-User-Name %q", got)
 	}
 	for _, f := range a.fields {
 		if why := badField(f); why != "" {

@@ -84,7 +84,7 @@ func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error
 func (w *world) caddyfile(words string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\ndefault_bind 127.0.0.1\nskip_install_trust\nauto_https off\ndefault_sni %s\n", sni)
-	b.WriteString("servers {\nprotocols h1 h2 h2c h3\n}\nservers :ROOT {\nprotocols h1 h2 h2c h3\ntrusted_proxies static 127.0.0.1/32\nexpected_underscore_headers X_User_* Authorization_*\nexpected_dot_headers X.User.*\n}\n")
+	b.WriteString("servers {\nprotocols h1 h2 h2c h3\n}\nservers 127.0.0.1:ROOT {\nprotocols h1 h2 h2c h3\ntrusted_proxies static 127.0.0.1/32\nexpected_underscore_headers X_User_* Authorization_*\nexpected_dot_headers X.User.*\n}\n")
 	b.WriteString("log {\nlevel WARN\n}\n}\n")
 	fmt.Fprintf(&b, "&(app) {\nreverse_proxy %s\n}\n", w.byName["invoke"].backend.addr())
 	for _, issuer := range issuers {
@@ -110,7 +110,8 @@ func (w *world) caddyfile(words string) string {
 var issuers = []string{"shared", "lone", "root", "plain"}
 
 // resourceWords are in the block of every resource.
-const resourceWords = "scopes mcp notes\nallowed_origins https://friend.test\n"
+const resourceWords = "scopes mcp notes\nallowed_origins https://friend.test\n" +
+	"forward {\nheader X-User-Email email\nheader X-User-Name preferred_username\n}\n"
 
 func (w *world) provider() string {
 	return "provider entra {\ntenant " + w.emulator.Tenant() + "\nclient_id " + w.emulator.ClientID() +
