@@ -78,6 +78,9 @@ func (p *Pass) Apply(r *http.Request) {
 	delete(h, "Keep-Alive")
 	sanitizeConnection(h)
 	stripCookies(h)
+	// RFC 9110 §6.5.1: trailer fields may be discarded, and must not be merged by those who
+	// do not know better; a backend that merges them would find headers of the client's own.
+	r.Trailer = nil
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
 	p.guard.config.Stats.observe(p.req.HTTP, Passed, p.guard.config.Now().Sub(p.req.Began))
