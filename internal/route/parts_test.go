@@ -36,7 +36,8 @@ func TestPlain(t *testing.T) {
 			continue
 		}
 		// What is called plain is its own normal form by the long way too.
-		_, last, err := decode(p)
+		l, err := decode(p)
+		last := l.last()
 		if err != nil || coarse(last) != p || matched(last) != p || windows(last) != p {
 			t.Errorf("%q is plain, and becomes %q, %q and %q (%v)", p, coarse(last), matched(last), windows(last), err)
 		}
@@ -75,25 +76,30 @@ func TestHex(t *testing.T) {
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ in, once, last string }{
-		{"", "/", "/"},
-		{"a", "/a", "/a"},
-		{"/a", "/a", "/a"},
-		{"//a", "//a", "//a"},
-		{"/%41", "/A", "/A"},
-		{"/%2541", "/%41", "/A"},
-		{"/%252541", "/%2541", "/A"},
-		{"/%25252541", "/%252541", ""},
-		{"/100%25", "/100%", "/100%"},
-		{"/%2500", "/%00", ""},
-		{"/%00", "/\x00", ""},
-		{"/%ff", "/\xff", ""},
-		{"/%", "", ""},
-		{"/%zz", "", ""},
+	for _, tt := range []struct {
+		in     string
+		layers []string
+		ok     bool
+	}{
+		{"", []string{"/"}, true},
+		{"a", []string{"/a"}, true},
+		{"/a", []string{"/a"}, true},
+		{"//a", []string{"//a"}, true},
+		{"/%41", []string{"/A"}, true},
+		{"/%2541", []string{"/%41", "/A"}, true},
+		{"/%252541", []string{"/%2541", "/%41", "/A"}, true},
+		{"/%25252541", []string{"/%252541", "/%2541", "/%41"}, false},
+		{"/100%25", []string{"/100%"}, true},
+		{"/%2500", []string{"/%00", "/\x00"}, false},
+		{"/%00%2541", []string{"/\x00%41", "/\x00A"}, false},
+		{"/%00", []string{"/\x00"}, false},
+		{"/%ff", []string{"/\xff"}, false},
+		{"/%", nil, false},
+		{"/%zz", nil, false},
 	} {
-		once, last, err := decode(tt.in)
-		if once != tt.once || last != tt.last || (err == nil) != (tt.last != "") || err != nil && !errors.Is(err, ErrPath) {
-			t.Errorf("decode(%q) = %q, %q, %v; want %q, %q", tt.in, once, last, err, tt.once, tt.last)
+		l, err := decode(tt.in)
+		if !slices.Equal(l.all(), tt.layers) || (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrPath) {
+			t.Errorf("decode(%q) = %q, %v; want %q", tt.in, l.all(), err, tt.layers)
 		}
 	}
 	for s, want := range map[string]bool{
@@ -134,35 +140,39 @@ func TestReadingsOfAPath(t *testing.T) {
 		}
 	}
 	for in, want := range map[string][]string{
-		"/mcp":          {"/mcp"},
-		"/MCP":          {"/mcp"},
-		"/mcp/..;/x":    {"/mcp/..;/x", "/x"},
-		"/mcp%5cx":      {`/mcp\x`, "/mcp/x"},
-		"/a%5c.;b":      {`/a\.;b`, "/a/.;b", "/a"},
-		"/mcp%00":       {"/mcp\x00"},
-		"/%252525252e":  {"/%2525252e"},
-		"/mcp/%2e%2e/x": {"/x"},
-		"/%zz":          nil,
+		"/mcp":             {"/mcp"},
+		"/MCP":             {"/mcp"},
+		"/Mcp;a":           {"/mcp;a", "/mcp"},
+		"/mcp/..;/x":       {"/mcp/..;/x", "/x"},
+		"/mcp%5cx":         {"/mcp%5cx", `/mcp\x`, "/mcp/x"},
+		"/a%5c.;b":         {"/a%5c.;b", `/a\.`, `/a\.;b`, "/a/.;b", "/a"},
+		"/mcp/%2e%2e/x":    {"/mcp/%2e%2e/x", "/x", "/mcp/../x"},
+		"/a/../b":          {"/a/../b", "/b"},
+		"/a%3b/b":          {"/a%3b/b", "/a;/b", "/a/b"},
+		"/mcp%C3%A9":       {"/mcp%c3%a9", "/mcpé"},
+		"/A%2542;/..%3b/x": {"/a%2542;/..%3b/x", "/a%42/..;/x", "/a%42;/..;/x", "/x", "/ab;/..;/x"},
+		"/mcp%00":          {"/mcp%00", "/mcp\x00"},
+		"/%252525252e":     {"/%252525252e", "/%2525252e", "/%25252e", "/%252e"},
+		"/zz%":             {"/zz%"},
 	} {
 		f, err := formsOf(in)
 		if !slices.Equal(f.all(), want) {
 			t.Errorf("formsOf(%q) = %q, %v; want %q", in, f.all(), err, want)
 		}
-		if failed := strings.Contains(in, "%00") || strings.Contains(in, "25252525") || in == "/%zz"; failed != (err != nil) {
-			t.Errorf("formsOf(%q): %v", in, err)
+		normal, none := Normalize(in)
+		if (none != nil) != (err != nil) || none == nil && !slices.Contains(want, normal) {
+			t.Errorf("formsOf(%q): %v, the normal form is %q, %v", in, err, normal, none)
 		}
-	}
-	// Configured paths have the normal form first; one without any stands for itself.
-	for in, want := range map[string][]string{
-		"/mcp":       {"/mcp"},
-		"/Mcp;a":     {"/mcp", "/mcp;a"},
-		"/mcp%5cx":   {"/mcp/x", `/mcp\x`},
-		"/mcp%00":    {"/mcp%00"},
-		"/mcp%C3%A9": {"/mcpé"},
-	} {
+		// A configured path without normal form stands for itself.
+		if err != nil {
+			want = []string{in}
+		}
 		if got := readings(in); !slices.Equal(got, want) {
 			t.Errorf("readings(%q) = %q, want %q", in, got, want)
 		}
+	}
+	if got := withoutParameters("/a;b/c;d;e/;f/g"); got != "/a/c//g" {
+		t.Errorf("%q", got)
 	}
 }
 
