@@ -24,6 +24,8 @@ type Word struct {
 	// written again; both as written, with placeholders.
 	Value  *string
 	Values *[]string
+	// Alone is the value of a word that is written without one; "" where it needs one.
+	Alone string
 	// Words are those of a nested block, in place of values.
 	Words []Word
 	// Resolved takes the values without placeholders; it is not called without a value.
@@ -137,6 +139,9 @@ func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
 	case w.Words != nil:
 		return block(d, place+": "+w.Name(), w.Words)
+	case len(args) == 0 && w.Alone != "":
+		*w.Value = w.Alone
+		return nil
 	case len(args) == 0:
 		return d.Errf("%s has no value: write %s", w.Name(), w.Usage)
 	case w.Value != nil && len(args) > 1:
