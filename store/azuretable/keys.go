@@ -5,7 +5,6 @@ package azuretable
 import (
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,16 +59,15 @@ func noteRow(k store.Key, at time.Time) string {
 	return fmt.Sprintf("%016x_%s_%s_%s", max(0, at.Unix()), k.Site, k.Kind, k.ID)
 }
 
-// splitNote is the inverse of noteRow.
-func splitNote(row string) (at time.Time, k store.Key, err error) {
+// splitNote returns the key that noteRow wrote.
+func splitNote(row string) (store.Key, error) {
 	parts := strings.Split(row, "_")
 	if len(parts) != 4 {
-		return at, k, errDamaged
+		return store.Key{}, errDamaged
 	}
-	seconds, err := strconv.ParseInt(parts[0], 16, 64)
-	k = store.Key{Site: parts[1], Kind: store.Kind(parts[2]), ID: parts[3]}
-	if err != nil || azure.CheckStoreKey(k) != nil {
-		return at, k, errDamaged
+	k := store.Key{Site: parts[1], Kind: store.Kind(parts[2]), ID: parts[3]}
+	if azure.CheckStoreKey(k) != nil {
+		return store.Key{}, errDamaged
 	}
-	return time.Unix(seconds, 0).UTC(), k, nil
+	return k, nil
 }

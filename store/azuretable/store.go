@@ -138,7 +138,7 @@ func (s *Store) Delete(ctx context.Context, k store.Key, prev store.Version) err
 		case s.alive(old.Record) && prev != (store.Version{}) && prev != old.Version:
 			return store.ErrConflict
 		}
-		done, err := s.remove(ctx, old.PartitionKey(), k.ID, old.etag)
+		done, err := s.remove(ctx, old.partition(), k.ID, old.etag)
 		if done || err != nil {
 			return err
 		}
@@ -146,8 +146,8 @@ func (s *Store) Delete(ctx context.Context, k store.Key, prev store.Version) err
 	return errContended
 }
 
-// PartitionKey is where the record lies.
-func (f found) PartitionKey() string { return recordPartition(f.Site, f.Kind, f.ID) }
+// partition is where the record lies.
+func (f found) partition() string { return recordPartition(f.Site, f.Kind, f.ID) }
 
 // read returns a record as it is in the table, dead or alive, or store.ErrNotFound.
 func (s *Store) read(ctx context.Context, k store.Key) (found, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 		within, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
 	}
-	sweep := &sweep{Store: s, before: before, limit: int64(limit)}
+	sweep := &sweep{Store: s, before: before, limit: limit}
 	err := sweep.run(within)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		err = nil
@@ -55,22 +56,24 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 // sweep is one run of Sweep.
 type sweep struct {
 	*Store
-	before time.Time
-	limit  int64
-	// claimed counts removals that are under way or done, removed those that are done.
-	claimed, removed atomic.Int64
+	before  time.Time
+	limit   int
+	removed atomic.Int64
 }
+
+// room is how many more records may be removed.
+func (s *sweep) room() int { return s.limit - int(s.removed.Load()) }
 
 // run visits the shards, beginning with another one each time: if the time is never
 // enough for all, each still has its turn.
 func (s *sweep) run(ctx context.Context) error {
 	var first [1]byte
-	if _, err := s.env.Rand.Read(first[:]); err != nil {
+	if _, err := io.ReadFull(s.env.Rand, first[:]); err != nil {
 		return fmt.Errorf("reading randomness: %w", err)
 	}
 	start := int(first[0]) % len(shards)
 	for _, shard := range shards[start:] + shards[:start] {
-		if s.claimed.Load() >= s.limit {
+		if s.room() <= 0 {
 			return nil
 		}
 		if err := s.shard(ctx, string(shard)); err != nil {
@@ -92,18 +95,29 @@ func (s *sweep) shard(ctx context.Context, shard string) error {
 		if err != nil {
 			return s.failure(err)
 		}
+		if err := s.visitAll(ctx, page.Entities); err != nil || s.room() <= 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// visitAll visits notes, several at once but never more than may still be removed.
+func (s *sweep) visitAll(ctx context.Context, notes [][]byte) error {
+	for s.room() > 0 && len(notes) > 0 {
+		n := min(parallel, s.room(), len(notes))
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(parallel)
-		for _, raw := range page.Entities {
+		for _, raw := range notes[:n] {
 			note, err := unmarshal(raw)
 			if err != nil {
-				return err
+				continue
 			}
 			group.Go(func() error { return s.visit(ctx, note) })
 		}
-		if err := group.Wait(); err != nil || s.claimed.Load() >= s.limit {
+		if err := group.Wait(); err != nil {
 			return err
 		}
+		notes = notes[n:]
 	}
 	return nil
 }
@@ -112,7 +126,7 @@ func (s *sweep) shard(ctx context.Context, shard string) error {
 // time; then the old note goes. An entity that cannot be read stays as it is: it may be
 // one of a newer version.
 func (s *sweep) visit(ctx context.Context, note entity) error {
-	at, k, err := splitNote(note.RowKey)
+	k, err := splitNote(note.RowKey)
 	if err != nil {
 		return nil
 	}
@@ -124,17 +138,17 @@ func (s *sweep) visit(ctx context.Context, note entity) error {
 	case err != nil:
 		return err
 	case old.Expires.After(s.before):
-		// The next sweep must find the record by its time.
-		if old.Expires.After(at) {
-			if err := s.note(ctx, k, old.Expires, old.Person, old.Client); err != nil {
-				return err
-			}
+		// The record was extended. A later sweep must find it by its new time.
+		if err := s.note(ctx, k, old.Expires, old.Person, old.Client); err != nil {
+			return err
 		}
 		return s.drop(ctx, note)
 	default:
-		if gone, err := s.removeRecord(ctx, old); !gone || err != nil {
+		done, err := s.remove(ctx, old.partition(), old.ID, old.etag)
+		if !done || err != nil {
 			return err
 		}
+		s.removed.Add(1)
 	}
 	person, client, err := note.indexes()
 	if err != nil {
@@ -146,21 +160,6 @@ func (s *sweep) visit(ctx context.Context, note entity) error {
 		}
 	}
 	return s.drop(ctx, note)
-}
-
-// removeRecord removes an expired record as it was seen, and tells whether it is gone by
-// that. It is not where the limit is reached or somebody changed the record.
-func (s *sweep) removeRecord(ctx context.Context, old found) (gone bool, err error) {
-	if s.claimed.Add(1) > s.limit {
-		return false, nil
-	}
-	done, err := s.remove(ctx, old.PartitionKey(), old.ID, old.etag)
-	if done {
-		s.removed.Add(1)
-	} else {
-		s.claimed.Add(-1)
-	}
-	return done, err
 }
 
 // drop removes a note as it was seen: one that was written again stays.
