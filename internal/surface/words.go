@@ -18,14 +18,14 @@ type Word struct {
 	Usage string
 	// Required tells whether the guest cannot work without it.
 	Required bool
+	// Bare is what the word says without a value; "" means that it needs one.
+	Bare string
 	// Check tells what is wrong with one value.
 	Check func(string) error
 	// Value keeps a word with one value, Values one with a list, which appends when it is
 	// written again; both as written, with placeholders.
 	Value  *string
 	Values *[]string
-	// Alone is the value of a word that is written without one; "" where it needs one.
-	Alone string
 	// Words are those of a nested block, in place of values.
 	Words []Word
 	// Resolved takes the values without placeholders; it is not called without a value.
@@ -134,14 +134,14 @@ func names(words []Word) []string {
 func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 	args := d.RemainingArgs()
 	opens := OpensBlock(d)
+	if len(args) == 0 && !opens && w.Bare != "" {
+		args = []string{w.Bare}
+	}
 	switch {
 	case w.Words != nil && (len(args) > 0 || !opens), w.Words == nil && opens:
 		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
 	case w.Words != nil:
 		return block(d, place+": "+w.Name(), w.Words)
-	case len(args) == 0 && w.Alone != "":
-		*w.Value = w.Alone
-		return nil
 	case len(args) == 0:
 		return d.Errf("%s has no value: write %s", w.Name(), w.Usage)
 	case w.Value != nil && len(args) > 1:

@@ -63,7 +63,7 @@ func (m *Module) words() []surface.Word {
 		{Usage: "connection_string <text>", Check: checkConnection, Value: &m.ConnectionString, Resolved: func(v []string) { m.config, _ = parseConnection(v[0]) }},
 		{Usage: "endpoint <url>", Check: checkEndpoint, Value: &m.Endpoint, Resolved: func(v []string) { m.config, _ = parseEndpoint(v[0]) }},
 		{Usage: "table <name>", Check: checkTable, Value: &m.Table, Resolved: func(v []string) { m.config.Table = v[0] }},
-		{Usage: "managed_identity [<client id>]", Alone: azure.SystemAssigned, Check: azure.CheckIdentity, Value: &m.ManagedIdentity, Resolved: func(v []string) { m.config.Identity = v[0] }},
+		{Usage: "managed_identity [<client id>]", Bare: azure.SystemAssigned, Check: azure.CheckIdentity, Value: &m.ManagedIdentity, Resolved: func(v []string) { m.config.Identity = v[0] }},
 	}
 }
 

@@ -32,5 +32,11 @@ func TestSuite(t *testing.T) {
 			t.Fatal(err)
 		}
 		return s
-	})
+	}, storetest.OpenSecond(func(t *testing.T, first store.Store, env store.Env) store.Store {
+		s, err := Open(t.Context(), first.(*Store).config, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}))
 }

@@ -67,7 +67,7 @@ func (m *Module) words() []surface.Word {
 		{Usage: "endpoint <url>", Check: checkEndpoint, Value: &m.Endpoint, Resolved: func(v []string) { m.config, _ = parseEndpoint(v[0]) }},
 		{Usage: "database <name>", Check: checkName, Value: &m.Database, Resolved: func(v []string) { m.config.Database = v[0] }},
 		{Usage: "container <name>", Check: checkName, Value: &m.Container, Resolved: func(v []string) { m.config.Container = v[0] }},
-		{Usage: "managed_identity [<client id>]", Alone: azure.SystemAssigned, Check: azure.CheckIdentity, Value: &m.ManagedIdentity, Resolved: func(v []string) { m.config.Identity = v[0] }},
+		{Usage: "managed_identity [<client id>]", Bare: azure.SystemAssigned, Check: azure.CheckIdentity, Value: &m.ManagedIdentity, Resolved: func(v []string) { m.config.Identity = v[0] }},
 	}
 }
 

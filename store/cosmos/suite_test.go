@@ -66,5 +66,11 @@ func TestSuite(t *testing.T) {
 			t.Fatal(err)
 		}
 		return s
-	})
+	}, storetest.OpenSecond(func(t *testing.T, first store.Store, env store.Env) store.Store {
+		s, err := open(t.Context(), first.(*Store).config, env, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}))
 }
