@@ -8,12 +8,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,16 +48,83 @@ func Azurite(t testing.TB) string {
 	return fmt.Sprintf("http://127.0.0.1:%d/%s", port, Account)
 }
 
-// Cosmos starts the emulator of Cosmos DB for NoSQL and returns its address. It ends with
-// the test. It closes every connection after one answer, so it speaks plain HTTP: with TLS
-// tests would be busy with handshakes.
-func Cosmos(t testing.TB) string {
+// Cosmos starts the emulator of Cosmos DB for NoSQL behind a proxy that makes it like the
+// service where tests need that. It ends with the test. It closes every connection after
+// one answer, so it speaks plain HTTP: with TLS tests would be busy with handshakes.
+func Cosmos(t testing.TB) *Service {
 	t.Helper()
 	program := find(t, "cosmos", "cosmosdb-server")
 	port := start(t, program, func(port int) []string {
 		return []string{"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--no-ssl"}
 	})
-	return fmt.Sprintf("http://127.0.0.1:%d/", port)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	return Proxy(t, "http://"+address, func(r *http.Response, self string) error {
+		if r.Request.Method != http.MethodGet || r.Request.URL.Path != "/" {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		_ = r.Body.Close()
+		// It says that it is consistent by session, and is in fact strongly consistent.
+		body = bytes.Replace(body, []byte(`"Session"`), []byte(`"Strong"`), 1)
+		body = bytes.ReplaceAll(body, []byte(address), []byte(self))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+		return nil
+	})
+}
+
+// Service is an emulator behind a proxy that counts.
+type Service struct {
+	// URL is where the proxy is.
+	URL      string
+	requests atomic.Int64
+}
+
+// Requests is how many requests have come.
+func (s *Service) Requests() int { return int(s.requests.Load()) }
+
+// Proxy starts a proxy in front of a service. change, if any, may alter answers; self is
+// host and port of the proxy.
+func Proxy(t testing.TB, target string, change func(r *http.Response, self string) error) *Service {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &Service{}
+	front := httptest.NewUnstartedServer(nil)
+	self := front.Listener.Addr().String()
+	own := &http.Transport{MaxIdleConnsPerHost: 64}
+	proxy := &httputil.ReverseProxy{
+		Transport: own,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host
+			if r.In.Method == http.MethodGet {
+				// Without this header the emulator of Cosmos DB fails with 500 where an item is
+				// absent.
+				r.Out.Header.Set("X-Ms-Documentdb-Query-Enablecrosspartition", "true")
+			}
+		},
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	if change != nil {
+		proxy.ModifyResponse = func(r *http.Response) error { return change(r, self) }
+	}
+	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		service.requests.Add(1)
+		proxy.ServeHTTP(w, r)
+	})
+	front.Start()
+	t.Cleanup(func() {
+		front.CloseClientConnections()
+		front.Close()
+		own.CloseIdleConnections()
+	})
+	service.URL = front.URL + u.Path
+	return service
 }
 
 // find returns the path of a program, or ends the test as mcptest.Need does.

@@ -26,17 +26,16 @@ func azurite(endpoint string) Config {
 
 func TestSuite(t *testing.T) {
 	endpoint := azuretest.Azurite(t)
+	opened := func(t *testing.T, c Config, env store.Env) store.Store {
+		s, err := Open(t.Context(), c, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
-		s, err := Open(t.Context(), azurite(endpoint), env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+		return opened(t, azurite(endpoint), env)
 	}, storetest.OpenSecond(func(t *testing.T, first store.Store, env store.Env) store.Store {
-		s, err := Open(t.Context(), first.(*Store).config, env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+		return opened(t, first.(*Store).config, env)
 	}))
 }
