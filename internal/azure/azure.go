@@ -19,7 +19,8 @@ import (
 // ClientOptions are how a store talks to a service. A call is bounded by its context, and
 // whoever calls a store sends a write again whose outcome is unknown, so the library tries
 // only twice more, soon, and gives up where the service asks for more patience than that.
-// Trying a write again is harmless: the stores know a write by its version.
+// Trying a write again is harmless: the stores know a write by its version. The transport
+// is a new one.
 func ClientOptions() azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Retry: policy.RetryOptions{
@@ -28,6 +29,7 @@ func ClientOptions() azcore.ClientOptions {
 			MaxRetryDelay: 500 * time.Millisecond,
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
+		Transport: NewTransport(),
 	}
 }
 
@@ -51,4 +53,11 @@ func Endpoint(text string) (*url.URL, error) {
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	u.RawPath = ""
 	return u, nil
+}
+
+// Release closes what ClientOptions opened.
+func Release(o azcore.ClientOptions) {
+	if t, ok := o.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
@@ -29,8 +30,10 @@ func CheckIdentity(id string) error {
 // Credential returns the credential of an identity that CheckIdentity accepts. Where the
 // variables of workload identity are set (AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID,
 // AZURE_CLIENT_ID), as Kubernetes sets them, it is that; else the managed identity of the
-// machine. It asks for no token yet.
-func Credential(id string, o azcore.ClientOptions) (azcore.TokenCredential, error) {
+// machine. It asks for no token yet. Tokens come from elsewhere than data, so the library's
+// own patience is right for them.
+func Credential(id string) (azcore.TokenCredential, error) {
+	o := azcore.ClientOptions{Telemetry: policy.TelemetryOptions{Disabled: true}}
 	var clientID string
 	if id != SystemAssigned {
 		clientID = id

@@ -17,28 +17,26 @@ import (
 // Codes of the Table service.
 // https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes
 const (
-	codeEntityExists = "EntityAlreadyExists"
-	codeTableExists  = "TableAlreadyExists"
-	codeNoTable      = "TableNotFound"
-	codeNoEntity     = "ResourceNotFound"
-	codeChanged      = "UpdateConditionNotSatisfied"
+	codeTableExists = "TableAlreadyExists"
+	codeNoTable     = "TableNotFound"
+	codeNoEntity    = "ResourceNotFound"
 )
 
 // taken tells whether an insert met an entity. What the entity is decides whoever reads
 // it: an answer may have been lost, and the entity be this very write.
 func taken(err error) bool {
-	status, code := azure.Answer(err)
-	return status == http.StatusConflict && code == codeEntityExists
+	status, _ := azure.Answer(err)
+	return status == http.StatusConflict
 }
 
 // conditional tells whether a conditional write was done. It was not where somebody else
 // was faster.
 func (s *Store) conditional(ctx context.Context, err error) (done bool, unknown error) {
-	status, code := azure.Answer(err)
+	status, _ := azure.Answer(err)
 	switch {
 	case err == nil:
 		return true, nil
-	case status == http.StatusPreconditionFailed && code == codeChanged:
+	case status == http.StatusPreconditionFailed:
 		return false, nil
 	}
 	if err := s.absentOr(ctx, err); !errors.Is(err, store.ErrNotFound) {

@@ -302,3 +302,50 @@ func TestLimitsOfBothServices(t *testing.T) {
 		t.Error("a malformed key was sent")
 	}
 }
+
+// A listing may come without ETags; what is removed then is still what was seen.
+func TestSweepOfNotesWithoutETag(t *testing.T) {
+	t.Parallel()
+	r := someRecord(1)
+	note := entity{PartitionKey: notePartition(r.ID[:1]), RowKey: noteRow(r.Key, r.Expires)}
+	var removed []string
+	s, _ := opened(t, some(), func(req *http.Request, _ string) *http.Response {
+		switch {
+		case req.Method == http.MethodPost:
+			return azuretest.Reply(201, "{}")
+		case req.Method == http.MethodDelete:
+			removed = append(removed, req.Header.Get("If-Match"))
+			return azuretest.Reply(204, "")
+		case strings.Contains(req.URL.Query().Get("$filter"), "'"+note.PartitionKey+"'"):
+			return azuretest.Reply(200, `{"value":[`+string(note.marshal())+`]}`)
+		case strings.Contains(req.URL.Path, note.RowKey):
+			return azuretest.Reply(200, string(note.marshal()), `ETag: W/"9"`)
+		case strings.Contains(req.URL.Path, "PartitionKey="):
+			return failed(404, "ResourceNotFound")
+		}
+		return azuretest.Reply(200, empty)
+	})
+	if n, err := s.Sweep(t.Context(), r.Expires, 10); err != nil || n != 0 || !slices.Equal(removed, []string{`W/"9"`}) {
+		t.Errorf("%d swept, %v, notes removed %q", n, err, removed)
+	}
+}
+
+// A sweep that runs out of time says what it has done.
+func TestSweepEndsInTime(t *testing.T) {
+	t.Parallel()
+	s, _ := opened(t, some(), func(req *http.Request, _ string) *http.Response {
+		switch {
+		case req.Method == http.MethodPost:
+			return azuretest.Reply(201, "{}")
+		case strings.Contains(req.URL.Path, "PartitionKey="):
+			return failed(404, "ResourceNotFound")
+		}
+		<-req.Context().Done()
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), reserve+100*time.Millisecond)
+	defer cancel()
+	if n, err := s.Sweep(ctx, start, 10); err != nil || n != 0 || ctx.Err() != nil {
+		t.Errorf("%d swept, %v, %v", n, err, ctx.Err())
+	}
+}

@@ -46,11 +46,12 @@ func open(ctx context.Context, c Config, env store.Env, o azcore.ClientOptions) 
 		return nil, err
 	}
 	s := &Store{
-		config: c, env: env, table: service.NewClient(c.Table),
+		options: o, config: c, env: env, table: service.NewClient(c.Table),
 		owner: hex.EncodeToString(name[:]), sweeping: make(chan lease, 1),
 	}
 	s.sweeping <- lease{}
 	if err := s.prepare(ctx); err != nil {
+		azure.Release(o)
 		return nil, err
 	}
 	if c.cosmos() && env.Log != nil {
@@ -66,7 +67,7 @@ func connect(c Config, o azcore.ClientOptions) (*aztables.ServiceClient, error) 
 	switch {
 	case c.Identity != "":
 		options.Cloud = cloudOf(c.Endpoint)
-		credential, err := azure.Credential(c.Identity, o)
+		credential, err := azure.Credential(c.Identity)
 		if err != nil {
 			return nil, err
 		}

@@ -68,3 +68,31 @@ func TestSignatureIsSent(t *testing.T) {
 		t.Errorf("Loss: %s", loss)
 	}
 }
+
+// Not parallel: it gives the machine an identity.
+func TestManagedIdentity(t *testing.T) {
+	azuretest.ManagedIdentity(t)
+	c := Config{Endpoint: some().Endpoint, Identity: azure.SystemAssigned, Table: "state"}
+	s, _ := opened(t, c, func(r *http.Request, _ string) *http.Response {
+		if got := r.Header.Get("Authorization"); got != "Bearer token" {
+			t.Errorf("Authorization is %q", got)
+		}
+		return failed(403, "AuthorizationPermissionMismatch")
+	})
+	if _, err := s.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), `az role assignment create --role "Storage Table Data Contributor"`) {
+		t.Errorf("without the role: %v", err)
+	}
+}
+
+func TestCloudOf(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"https://a.table.cosmos.azure.com:443": "https://login.microsoftonline.com/",
+		"https://a.table.cosmos.azure.cn:443":  "https://login.chinacloudapi.cn/",
+		"https://a.table.cosmos.azure.us":      "https://login.microsoftonline.us/",
+	} {
+		if got := cloudOf(endpoint).ActiveDirectoryAuthorityHost; got != want {
+			t.Errorf("%s: %s, want %s", endpoint, got, want)
+		}
+	}
+}

@@ -28,9 +28,10 @@ const attempts = 8
 
 // Store implements store.Store.
 type Store struct {
-	config Config
-	env    store.Env
-	table  *aztables.Client
+	options azcore.ClientOptions
+	config  Config
+	env     store.Env
+	table   *aztables.Client
 	// owner is this handle's name in the lease.
 	owner string
 	// sweeping holds the state of the lease while no sweep runs.
@@ -213,8 +214,10 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	defer azure.Release(s.options)
 	select {
 	case l := <-s.sweeping:
+		defer func() { s.sweeping <- lease{} }()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s.giveBack(ctx, l)

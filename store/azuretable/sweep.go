@@ -26,9 +26,6 @@ const reserve = 300 * time.Millisecond
 // others there is nothing to remove. It follows the notes up to the given time, and ends
 // with what it has removed when the time of ctx is nearly over: the next sweep goes on.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	if s.closed.Load() {
-		return 0, errClosed
-	}
 	var l lease
 	select {
 	case l = <-s.sweeping:
@@ -36,6 +33,9 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 		return 0, ctx.Err()
 	}
 	defer func() { s.sweeping <- l }()
+	if s.closed.Load() {
+		return 0, errClosed
+	}
 	if mine, err := s.acquire(ctx, &l); !mine || limit <= 0 {
 		return 0, err
 	}
@@ -164,6 +164,22 @@ func (s *sweep) visit(ctx context.Context, note entity) error {
 
 // drop removes a note as it was seen: one that was written again stays.
 func (s *sweep) drop(ctx context.Context, note entity) error {
-	_, err := s.remove(ctx, note.PartitionKey, note.RowKey, azcore.ETag(note.ETag))
+	etag := azcore.ETag(note.ETag)
+	if etag == "" {
+		// The listing came without. A note that was written again since leads to a record
+		// that has another one.
+		var err error
+		if _, etag, err = s.get(ctx, note.PartitionKey, note.RowKey); err != nil {
+			return absentIsFine(err)
+		}
+	}
+	_, err := s.remove(ctx, note.PartitionKey, note.RowKey, etag)
+	return err
+}
+
+func absentIsFine(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
 	return err
 }

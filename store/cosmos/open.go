@@ -40,7 +40,7 @@ func Open(ctx context.Context, c Config, env store.Env) (*Store, error) {
 func open(ctx context.Context, c Config, env store.Env, o azcore.ClientOptions) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	s := &Store{config: c, env: env, account: &account{}}
+	s := &Store{options: o, config: c, env: env, account: &account{}}
 	o.PerRetryPolicies = append(slices.Clip(o.PerRetryPolicies), s.account)
 	var err error
 	if s.client, err = connect(c, o); err != nil {
@@ -51,7 +51,7 @@ func open(ctx context.Context, c Config, env store.Env, o azcore.ClientOptions) 
 	}
 	if err != nil {
 		// A client that failed at first goes on failing for minutes, so it is not kept.
-		s.client.Close()
+		_ = s.Close() // never fails
 		return nil, err
 	}
 	return s, nil
@@ -61,9 +61,7 @@ func open(ctx context.Context, c Config, env store.Env, o azcore.ClientOptions) 
 func connect(c Config, o azcore.ClientOptions) (*azcosmos.Client, error) {
 	options := &azcosmos.ClientOptions{ClientOptions: o}
 	if c.Identity != "" {
-		plain := o
-		plain.PerRetryPolicies = nil
-		credential, err := azure.Credential(c.Identity, plain)
+		credential, err := azure.Credential(c.Identity)
 		if err != nil {
 			return nil, err
 		}

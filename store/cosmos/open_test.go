@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/azure"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/azuretest"
 )
 
@@ -154,4 +155,25 @@ func TestOpenFails(t *testing.T) {
 		}
 	}
 	opened(t, func(*http.Request, string) *http.Response { return nil })
+}
+
+// Not parallel: it gives the machine an identity.
+func TestManagedIdentity(t *testing.T) {
+	azuretest.ManagedIdentity(t)
+	c := some()
+	c.Identity = azure.SystemAssigned
+	o := azure.ClientOptions()
+	o.Transport = &azuretest.Fake{Answer: service(func(r *http.Request, _ string) *http.Response {
+		if got := r.Header.Get("Authorization"); !strings.Contains(got, "token") || !strings.Contains(got, "aad") {
+			t.Errorf("Authorization is %q", got)
+		}
+		return failed(403, "Forbidden")
+	})}
+	s, err := open(t.Context(), c, environment(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), someRecord(1).Key); err == nil || !strings.Contains(err.Error(), `--role-definition-name "Cosmos DB Built-in Data Contributor"`) {
+		t.Errorf("without the role: %v", err)
+	}
 }

@@ -27,6 +27,7 @@ const attempts = 8
 
 // Store implements store.Store.
 type Store struct {
+	options   azcore.ClientOptions
 	config    Config
 	env       store.Env
 	account   *account
@@ -179,6 +180,7 @@ func (s *Store) alive(r store.Record) bool { return s.env.Now().Before(r.Expires
 func (s *Store) Close() error {
 	if !s.closed.Swap(true) {
 		s.client.Close()
+		azure.Release(s.options)
 	}
 	return nil
 }
