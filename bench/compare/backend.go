@@ -50,6 +50,7 @@ func backend() http.Handler {
 	})
 	mux.HandleFunc("GET "+callPath, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("X-Accel-Buffering", "no") // for nginx
 		_, _ = io.WriteString(w, firstEvent)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()

@@ -28,7 +28,7 @@ func measureBodies(ctx context.Context, w *world) error {
 		systems = append(systems, s)
 		defer s.stop(w)
 	}
-	t := &table{mode: "body", metrics: []string{"bytes", "seconds", "mib_per_s", "cpu_ms", "errors"}}
+	t := &table{mode: "body", metrics: []string{"bytes", "seconds", "mib_per_s", "cpu_ms"}}
 	size := int64(w.megabyte) << 20
 	for round := 1; round <= w.rounds; round++ {
 		for position, i := range w.random.Perm(len(systems)) {

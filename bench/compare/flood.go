@@ -14,12 +14,14 @@ import (
 // honestConns are the connections of the honest load in mode flood.
 const honestConns = 16
 
-// sides are what honest load is measured beside, by the share of the flood.
-var sides = []struct {
+// side is what honest load is measured beside.
+type side struct {
 	name      string
-	share     float64
-	elsewhere bool
-}{
+	share     float64 // of the full flood
+	elsewhere bool    // the flood is not at the guard
+}
+
+var sides = []side{
 	{name: "quiet"},
 	{name: "quarter", share: 0.25},
 	{name: "half", share: 0.5},
@@ -60,7 +62,7 @@ func (w *world) floodHTTP(ctx context.Context, t *table) error {
 	}
 	for round := 1; round <= w.rounds; round++ {
 		for position, i := range w.random.Perm(len(sides)) {
-			r, err := w.besideHTTP(ctx, s, i, highest)
+			r, err := w.besideHTTP(ctx, s, sides[i], highest)
 			if err != nil {
 				return err
 			}
@@ -75,25 +77,29 @@ func (w *world) floodHTTP(ctx context.Context, t *table) error {
 	return nil
 }
 
-// keptUp is the part of the asked rate that a generator must reach to count as honest.
+// keptUp is the part of the asked rate that must be reached to count as kept up with.
 const keptUp = 0.98
 
-// highestRate doubles the flood beside honest load until its generator cannot keep up.
+// lowestRate is the least that counts as a flood.
+const lowestRate = 500
+
+// highestRate raises the flood beside honest load by a half each time, until generator
+// and server together cannot keep up with it.
 func (w *world) highestRate(ctx context.Context, s *system) (int, error) {
 	highest := 0
-	for rate := 500; rate <= w.flood; rate *= 2 {
+	for rate := lowestRate; rate <= w.flood; rate += rate / 2 {
 		_, got, err := w.honestBeside(ctx, s, s.addr, rate)
 		if err != nil {
 			return 0, err
 		}
-		w.say("flood over HTTP: %d/s asked, %.0f/s sent", rate, got.PerSecond)
+		w.say("flood over HTTP: %d/s asked, %.0f/s refused", rate, got.PerSecond)
 		if got.PerSecond < keptUp*float64(rate) {
 			break
 		}
 		highest = rate
 	}
 	if highest == 0 {
-		return 0, fmt.Errorf("the generator does not keep up with 500 requests per second")
+		return 0, fmt.Errorf("not even %d invented tokens per second are refused in time", lowestRate)
 	}
 	return highest, nil
 }
@@ -129,9 +135,9 @@ func (w *world) honestLoad(ctx context.Context, s *system) (result, error) {
 	return w.ownLoad(ctx, loading{Addr: s.addr, Tokens: tokens, Conns: honestConns, Duration: w.duration, Rate: w.honest})
 }
 
-func (w *world) besideHTTP(ctx context.Context, s *system, side, highest int) (row, error) {
-	addr, rate := s.addr, int(sides[side].share*float64(highest))
-	if sides[side].elsewhere {
+func (w *world) besideHTTP(ctx context.Context, s *system, beside side, highest int) (row, error) {
+	addr, rate := s.addr, int(beside.share*float64(highest))
+	if beside.elsewhere {
 		addr = w.authAddr
 	}
 	before, err := s.storeReads(ctx)
@@ -150,11 +156,11 @@ func (w *world) besideHTTP(ctx context.Context, s *system, side, highest int) (r
 		return row{}, err
 	}
 	used, err := usageOf(s.own)
-	return floodRow("http", sides[side].name, honest, flood, rate, after-before, used.rss), err
+	return floodRow("http", beside.name, honest, flood, rate, after-before, used.rss), err
 }
 
-func floodRow(setting, side string, honest result, flood flooded, asked int, reads, rss int64) row {
-	return row{setting: setting, system: side, base: "quiet", values: map[string]float64{
+func floodRow(setting, name string, honest result, flood flooded, asked int, reads, rss int64) row {
+	return row{setting: setting, system: name, base: "quiet", values: map[string]float64{
 		"honest_per_s": float64(honest.Requests) / honest.Seconds, "p50_us": honest.P50, "p99_us": honest.P99,
 		"errors": float64(honest.Errors), "flood_asked": float64(asked), "flood_per_s": flood.PerSecond,
 		"flood_refused": float64(flood.Refused), "store_reads": float64(reads), "rss": float64(rss),

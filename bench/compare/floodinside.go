@@ -36,8 +36,8 @@ func (w *world) floodInProcess(ctx context.Context, t *table) error {
 		return err
 	}
 	for round := 1; round <= w.rounds; round++ {
-		for position, i := range w.random.Perm(2) {
-			r, err := w.besideInner(ctx, s, p, i == 1)
+		for position, i := range w.random.Perm(len(inside)) {
+			r, err := w.besideInner(ctx, s, p, inside[i])
 			if err != nil {
 				return err
 			}
@@ -52,11 +52,11 @@ func (w *world) floodInProcess(ctx context.Context, t *table) error {
 	return nil
 }
 
-func (w *world) besideInner(ctx context.Context, s *system, p *process, flooding bool) (row, error) {
-	name, rate := "quiet", 0
-	if flooding {
-		name, rate = "full", w.flood
-	}
+// inside are the sides that make sense inside the process.
+var inside = sides[:len(sides)-1]
+
+func (w *world) besideInner(ctx context.Context, s *system, p *process, beside side) (row, error) {
+	rate := int(beside.share * float64(w.flood))
 	if _, err := io.WriteString(p.stdin.(io.Writer), fmt.Sprintf("flood %d %s\n", rate, s.tokens[0])); err != nil {
 		return row{}, err
 	}
@@ -79,11 +79,19 @@ func (w *world) besideInner(ctx context.Context, s *system, p *process, flooding
 		return row{}, fmt.Errorf("%d of %d invented tokens were not refused with 401", flood.Sent-flood.Refused, flood.Sent)
 	}
 	used, err := usageOf(s.own)
-	return floodRow("in process", name, honest, flood.flooded, rate, flood.Reads, used.rss), err
+	return floodRow("in process", beside.name, honest, flood.flooded, rate, flood.Reads, used.rss), err
 }
 
+const floodIntro = `## Flood
+
+Medians of %d rounds: a steady honest load, with and without invented tokens beside it. Over HTTP
+the full flood is the highest rate at which its generator and the server, which share the machine,
+keep up; *elsewhere* sends the same flood to a server of net/http that refuses everything. Inside the
+process the handler is called without a network; where *refused* is less than *asked*, that is all it can.
+`
+
 func reportFlood(out io.Writer, t *table) {
-	fmt.Fprintf(out, "## Flood\n\nMedians of %d rounds: a steady honest load, with and without invented tokens beside it. `elsewhere` sends the same flood to a server of net/http that refuses everything.\n", t.count())
+	fmt.Fprintf(out, floodIntro, t.count())
 	for _, setting := range t.settings() {
 		fmt.Fprintf(out, "\n### %s\n\n", map[string]string{"http": "Over HTTP", "in process": "Inside the process"}[setting])
 		fmt.Fprintln(out, "| Beside | Flood asked/s | Flood refused/s | Honest requests/s | Honest p50 µs | Honest p99 µs | Ratio of p99 | Store reads, all rounds | RSS MiB, highest | Errors |")

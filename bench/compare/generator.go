@@ -25,15 +25,27 @@ type result struct {
 	Errors   int     // other statuses than 200, and failures of the connection
 }
 
-// generator is how the load is made. Its name stands in the report.
+// The names of what makes the load.
+const (
+	wrk    = "wrk"
+	ownGen = "the load generator of this program"
+)
+
+// generator is how the load is made: by wrk where it is installed and can, since it
+// takes whole seconds alone.
 func (w *world) generator() string {
-	if w.duration%time.Second != 0 {
-		return "the load generator of this program (wrk takes whole seconds)"
+	if _, err := exec.LookPath(wrk); err != nil || w.duration%time.Second != 0 {
+		return ownGen
 	}
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return "the load generator of this program (wrk is not installed)"
+	return wrk
+}
+
+// byWrk is the generator as a number, which is how it stands in the rounds.
+func (w *world) byWrk() float64 {
+	if w.generator() == wrk {
+		return 1
 	}
-	return "wrk"
+	return 0
 }
 
 // load sends requests with the tokens of the system over n connections, each as soon as
@@ -43,8 +55,8 @@ func (w *world) load(ctx context.Context, s *system, n int, d time.Duration) (re
 	if err != nil {
 		return result{}, err
 	}
-	if w.generator() == "wrk" {
-		return w.wrk(ctx, s, n, d, tokens)
+	if w.generator() == wrk {
+		return w.loadWrk(ctx, s, n, d, tokens)
 	}
 	return w.ownLoad(ctx, loading{Addr: s.addr, Tokens: tokens, Conns: n, Duration: d})
 }
@@ -60,7 +72,7 @@ func (w *world) loadTokens(s *system) (string, error) {
 //go:embed wrk.lua
 var wrkScript string
 
-func (w *world) wrk(ctx context.Context, s *system, n int, d time.Duration, tokens string) (r result, err error) {
+func (w *world) loadWrk(ctx context.Context, s *system, n int, d time.Duration, tokens string) (r result, err error) {
 	script, err := w.once("wrk.lua", wrkScript)
 	if err != nil {
 		return r, err
@@ -73,7 +85,7 @@ func (w *world) wrk(ctx context.Context, s *system, n int, d time.Duration, toke
 		"-t1", "-c" + strconv.Itoa(n), fmt.Sprintf("-d%ds", int(d/time.Second)), "--timeout", "30s",
 		"-s", script, "http://" + s.addr + callPath, "--", tokens, body,
 	}
-	out, err := exec.CommandContext(ctx, "wrk", append(args, callHeaders...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, wrk, append(args, callHeaders...)...).CombinedOutput()
 	if err != nil {
 		return r, fmt.Errorf("wrk: %w\n%s", err, out)
 	}

@@ -30,7 +30,7 @@ func measureLoad(ctx context.Context, w *world) error {
 		systems = append(systems, s)
 		defer s.stop(w)
 	}
-	t := &table{mode: "load", metrics: []string{"requests", "seconds", "per_s", "p50_us", "p99_us", "cpu_us", "errors"}}
+	t := &table{mode: "load", metrics: []string{"requests", "seconds", "per_s", "p50_us", "p99_us", "cpu_us", "errors", "wrk"}}
 	for round := 1; round <= w.rounds; round++ {
 		for _, conns := range w.conns {
 			for position, i := range w.random.Perm(len(systems)) {
@@ -73,7 +73,7 @@ func (w *world) measureOne(ctx context.Context, s *system, conns int) (row, erro
 	cpu := float64((after.cpu - before.cpu).Microseconds()) / float64(got.Requests)
 	return row{setting: strconv.Itoa(conns), system: s.name, base: s.base, values: map[string]float64{
 		"requests": float64(got.Requests), "seconds": got.Seconds, "per_s": float64(got.Requests) / got.Seconds,
-		"p50_us": got.P50, "p99_us": got.P99, "cpu_us": cpu, "errors": float64(got.Errors),
+		"p50_us": got.P50, "p99_us": got.P99, "cpu_us": cpu, "errors": float64(got.Errors), "wrk": w.byWrk(),
 	}}, nil
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // nginxConf is nginx with what its manual recommends for a proxy: connections to the
-// backend are kept, nothing is written to disk. Bodies and streams are not buffered, as
-// an MCP server needs it and as Caddy does it.
+// backend are kept, nothing is written to disk, and uploads go through as they come. The
+// backend itself asks it not to buffer streams.
 const nginxConf = `
 user root;
 daemon off;
@@ -34,8 +34,8 @@ http {
 	proxy_set_header Connection "";
 	proxy_set_header Host $host;
 	proxy_read_timeout 1h;
-	proxy_buffering off;
 	proxy_request_buffering off;
+	proxy_max_temp_file_size 0;
 	upstream backend { server %[3]s; keepalive 64; keepalive_requests 1000000000; }
 	upstream auth { server %[4]s; keepalive 64; keepalive_requests 1000000000; }
 	server {

@@ -108,7 +108,8 @@ func (c *caller) run() error {
 	in := bufio.NewReader(conn)
 	for n := 0; ; n++ {
 		from := c.due(n)
-		if !from.Before(c.end) {
+		// One request at least, however slow the machine.
+		if n > 0 && !from.Before(c.end) {
 			return nil
 		}
 		if _, err := conn.Write(c.raw[c.at]); err != nil {

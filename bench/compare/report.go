@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -18,6 +20,9 @@ var sections = []struct {
 
 // report prints the rounds in dir as Markdown.
 func report(out io.Writer, dir string) error {
+	if text, err := os.ReadFile(filepath.Join(dir, machineFile)); err == nil {
+		fmt.Fprintf(out, "## Machine\n\n%s\n", text)
+	}
 	found := false
 	for _, s := range sections {
 		t, err := readTable(dir, s.mode)
@@ -44,8 +49,19 @@ func (t *table) count() int {
 	return n
 }
 
+const loadIntro = `## Load
+
+Medians of %d rounds; the load comes from %s. A ratio is that to the named system in the same round:
+its median with the 95 %% interval of the median, then the smallest and the largest. Added times are
+differences in the same round, with the interval of their median.
+`
+
 func reportLoad(out io.Writer, t *table) {
-	fmt.Fprintf(out, "## Load\n\nMedians of %d rounds. A ratio is that to the named system in the same round, with the 95 %% interval of its median and its smallest and largest value; so are the added times.\n", t.count())
+	by := ownGen
+	if t.rows[0].values["wrk"] == 1 {
+		by = wrk
+	}
+	fmt.Fprintf(out, loadIntro, t.count(), by)
 	for _, setting := range t.settings() {
 		fmt.Fprintf(out, "\n### %s connections\n\n", setting)
 		fmt.Fprintln(out, "| System | Compared with | Requests/s | Ratio of requests/s | CPU µs/request | Ratio of CPU | p50 µs | p99 µs | Added p50 µs | Added p99 µs | Errors |")

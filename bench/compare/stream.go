@@ -25,7 +25,7 @@ func measureStreams(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	t := &table{mode: "stream", metrics: []string{"streams", "rss_before", "rss_after", "per_stream", "first_p50_us", "errors"}}
+	t := &table{mode: "stream", metrics: []string{"streams", "rss_before", "rss_after", "per_stream", "first_p50_us"}}
 	for round := 1; round <= w.rounds; round++ {
 		for position, i := range w.random.Perm(len(chosen)) {
 			s, err := w.start(ctx, chosen[i], w.streams)

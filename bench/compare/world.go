@@ -59,7 +59,10 @@ func newWorld(o options) (w *world, err error) {
 	if w.auth, w.authAddr, err = w.listening("auth", w.good); err != nil {
 		return w, fmt.Errorf("starting the auth server: %w", err)
 	}
-	return w, os.MkdirAll(o.out, 0o755)
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return w, err
+	}
+	return w, w.describe()
 }
 
 // close ends all that was started, the last first.
