@@ -113,9 +113,9 @@ func (s *system) download(ctx context.Context, size int64) error {
 }
 
 func reportBodies(out io.Writer, t *table) {
-	fmt.Fprintf(out, "## Bodies\n\nMedians of %d rounds, one body of %.0f MiB in each round. CPU is the mean, since the system counts it in steps of 10 ms.\n", t.count(), t.rows[0].values["bytes"]/(1<<20))
+	fmt.Fprintf(out, "### Bodies\n\nMedians of %d rounds, one body of %.0f MiB in each round. CPU is the mean, since the system counts it in steps of 10 ms.\n", t.count(), t.rows[0].values["bytes"]/(1<<20))
 	for _, way := range t.settings() {
-		fmt.Fprintf(out, "\n### %s\n\n| System | MiB/s | Ratio of MiB/s | CPU ms | Ratio of CPU |\n| --- | ---: | --- | ---: | --- |\n",
+		fmt.Fprintf(out, "\n#### %s\n\n| System | MiB/s | Ratio of MiB/s | CPU ms | Ratio of CPU |\n| --- | ---: | --- | ---: | --- |\n",
 			map[string]string{"up": "From the client to the backend", "down": "From the backend to the client"}[way])
 		for _, system := range t.systems(way) {
 			speed, cpu := "1", "1"

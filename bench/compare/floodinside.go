@@ -82,7 +82,7 @@ func (w *world) besideInner(ctx context.Context, s *system, p *process, beside s
 	return floodRow("in process", beside.name, honest, flood.flooded, rate, flood.Reads, used.rss), err
 }
 
-const floodIntro = `## Flood
+const floodIntro = `### Flood
 
 Medians of %d rounds: a steady honest load, with and without invented tokens beside it. Over HTTP
 the full flood is the highest rate at which its generator and the server, which share the machine,
@@ -93,7 +93,7 @@ process the handler is called without a network; where *refused* is less than *a
 func reportFlood(out io.Writer, t *table) {
 	fmt.Fprintf(out, floodIntro, t.count())
 	for _, setting := range t.settings() {
-		fmt.Fprintf(out, "\n### %s\n\n", map[string]string{"http": "Over HTTP", "in process": "Inside the process"}[setting])
+		fmt.Fprintf(out, "\n#### %s\n\n", map[string]string{"http": "Over HTTP", "in process": "Inside the process"}[setting])
 		fmt.Fprintln(out, "| Beside | Flood asked/s | Flood refused/s | Honest requests/s | Honest p50 µs | Honest p99 µs | Ratio of p99 | Store reads, all rounds | RSS MiB, highest | Errors |")
 		fmt.Fprintln(out, "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |")
 		for _, side := range sides {

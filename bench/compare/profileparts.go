@@ -125,7 +125,7 @@ func reportProfile(out io.Writer, all []taken) error {
 	if sum == 0 || total == 0 {
 		return fmt.Errorf("a profile is empty")
 	}
-	fmt.Fprintf(out, "## Profile\n\nCPU at %d connections, in µs for each request.\n\n", profileConns)
+	fmt.Fprintf(out, "### Profile\n\nCPU at %d connections, in µs for each request.\n\n", profileConns)
 	fmt.Fprintf(out, "| Part | `%s` | `%s` | Share |\n| --- | ---: | ---: | ---: |\n", plain.system, guarded.system)
 	for _, name := range parts.names(len(parts)) {
 		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.1f %% |\n", name, plain.perRequest(before[name]), guarded.perRequest(parts[name]), share(parts[name], total))

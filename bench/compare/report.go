@@ -21,7 +21,7 @@ var sections = []struct {
 // report prints the rounds in dir as Markdown.
 func report(out io.Writer, dir string) error {
 	if text, err := os.ReadFile(filepath.Join(dir, machineFile)); err == nil {
-		fmt.Fprintf(out, "## Machine\n\n%s\n", text)
+		fmt.Fprintf(out, "### Machine\n\n%s\n", text)
 	}
 	found := false
 	for _, s := range sections {
@@ -49,7 +49,7 @@ func (t *table) count() int {
 	return n
 }
 
-const loadIntro = `## Load
+const loadIntro = `### Load
 
 Medians of %d rounds; the load comes from %s. A ratio is that to the named system in the same round:
 its median with the 95 %% interval of the median, then the smallest and the largest. Added times are
@@ -63,7 +63,7 @@ func reportLoad(out io.Writer, t *table) {
 	}
 	fmt.Fprintf(out, loadIntro, t.count(), by)
 	for _, setting := range t.settings() {
-		fmt.Fprintf(out, "\n### %s connections\n\n", setting)
+		fmt.Fprintf(out, "\n#### %s connections\n\n", setting)
 		fmt.Fprintln(out, "| System | Compared with | Requests/s | Ratio of requests/s | CPU µs/request | Ratio of CPU | p50 µs | p99 µs | Added p50 µs | Added p99 µs | Errors |")
 		fmt.Fprintln(out, "| --- | --- | ---: | --- | ---: | --- | ---: | ---: | --- | --- | ---: |")
 		for _, system := range t.systems(setting) {

@@ -122,7 +122,7 @@ func (s *system) openStream(ctx context.Context, t http.RoundTripper, token stri
 
 func reportStreams(out io.Writer, t *table) {
 	setting := t.settings()[0]
-	fmt.Fprintf(out, "## Idle streams\n\nMedians of %d rounds, %.0f idle SSE streams, fresh processes. RSS is that of the proxy after all streams were open for a while.\n\n",
+	fmt.Fprintf(out, "### Idle streams\n\nMedians of %d rounds, %.0f idle SSE streams, fresh processes. RSS is that of the proxy after all streams were open for a while.\n\n",
 		t.count(), t.rows[0].values["streams"])
 	fmt.Fprintln(out, "| System | RSS MiB before | RSS MiB | Ratio of RSS | kB for each stream | Ratio of growth | First event p50 µs |")
 	fmt.Fprintln(out, "| --- | ---: | ---: | --- | ---: | --- | ---: |")

@@ -66,7 +66,7 @@ func TestReportOfLoad(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Medians of 2 rounds; the load comes from wrk.",
-		"### 16 connections",
+		"#### 16 connections",
 		"| `caddy` | | 100 | 1 | 50.2 | 1 | 7 | 8 | | | 0 |",
 		"| `guard-memory-1` | `caddy` | 100 | 1.000 (0.900–1.100; 0.90–1.10) | 50.2 | 1.000",
 	} {
