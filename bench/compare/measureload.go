@@ -52,7 +52,7 @@ func measureLoad(ctx context.Context, w *world) error {
 
 // measureOne loads one system once.
 func (w *world) measureOne(ctx context.Context, s *system, conns int) (row, error) {
-	if err := s.warm(ctx); err != nil {
+	if err := s.warm(ctx, w.duration); err != nil {
 		return row{}, err
 	}
 	before, err := usageOf(s.own)

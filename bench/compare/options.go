@@ -54,7 +54,7 @@ func parseOptions(args []string) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	for _, name := range strings.Split(*wanted, ",") {
+	for name := range strings.SplitSeq(*wanted, ",") {
 		o.modes[name] = true
 	}
 	for name := range o.modes {
@@ -62,7 +62,7 @@ func parseOptions(args []string) (options, error) {
 			return o, fmt.Errorf("-modes: there is no mode %q", name)
 		}
 	}
-	for _, text := range strings.Split(*conns, ",") {
+	for text := range strings.SplitSeq(*conns, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return o, fmt.Errorf("-conns: %q is not a number of connections", text)

@@ -98,13 +98,11 @@ func playKeep(args []string) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	onExit = func() {
 		_ = c.Process.Signal(syscall.SIGTERM)
 		<-ended
 	}
-	err := c.Wait()
-	ended <- err
-	close(ended)
-	return err
+	defer close(ended)
+	return c.Wait()
 }

@@ -105,8 +105,8 @@ func (t taken) byPart() (byPart, byFunction cost, total time.Duration) {
 		part, function := s.owner()
 		byPart[part] += s.spent
 		total += s.spent
-		if strings.HasPrefix(function, modulePath) {
-			byFunction[strings.TrimPrefix(function, modulePath)] += s.spent
+		if name, ours := strings.CutPrefix(function, modulePath); ours {
+			byFunction[name] += s.spent
 		}
 	}
 	return byPart, byFunction, total

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -28,7 +29,8 @@ type system struct {
 	own       []*process
 	tokens    []string
 	tokenFile string
-	warmed    warmth
+	// warmed is when the last use of all tokens began.
+	warmed time.Time
 }
 
 // kind is a system before it is started.
