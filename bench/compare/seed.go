@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ type seeding struct {
 	n                int
 }
 
+// atOnce is how many writes the store gets at a time: a store on disk joins them.
+const atOnce = 64
+
 // access is the life of seeded access tokens, longer than any run.
 const access = 24 * time.Hour
 
@@ -57,7 +61,7 @@ func (s seeding) into(ctx context.Context, st store.Store) error {
 	})
 	made := make([]string, s.n)
 	var work errgroup.Group
-	work.SetLimit(64)
+	work.SetLimit(atOnce)
 	for i := range made {
 		work.Go(func() (err error) {
 			made[i], err = s.signIn(ctx, g)
@@ -67,7 +71,37 @@ func (s seeding) into(ctx context.Context, st store.Store) error {
 	if err := work.Wait(); err != nil {
 		return err
 	}
+	if err := s.dropCodes(ctx, st); err != nil {
+		return err
+	}
 	return os.WriteFile(s.tokens, []byte(strings.Join(made, "\n")+"\n"), 0o600)
+}
+
+// dropCodes removes the redeemed codes, which a server sweeps soon after their minute.
+func (s seeding) dropCodes(ctx context.Context, st store.Store) error {
+	q := store.Query{Site: seal.SiteOf(s.issuer).String(), Kind: "code", Limit: store.MaxLimit}
+	var keys []store.Key
+	for {
+		page, err := st.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			keys = append(keys, r.Key)
+		}
+		if q.After = page.Next; q.After == "" {
+			break
+		}
+	}
+	if len(keys) != s.n {
+		return fmt.Errorf("there are %d codes of %d people", len(keys), s.n)
+	}
+	var work errgroup.Group
+	work.SetLimit(atOnce)
+	for _, k := range keys {
+		work.Go(func() error { return st.Delete(ctx, k, store.Version{}) })
+	}
+	return work.Wait()
 }
 
 // terms are the parts of a configuration that a code is redeemed under.
