@@ -87,7 +87,8 @@ const floodIntro = `### Flood
 Medians of %d rounds: a steady honest load, with and without invented tokens beside it. Over HTTP
 the full flood is the highest rate at which its generator and the server, which share the machine,
 keep up; *elsewhere* sends the same flood to a server of net/http that refuses everything. Inside the
-process the handler is called without a network; where *refused* is less than *asked*, that is all it can.
+process the handler is called without a network; where *refused* is less than *asked*, the machine had
+no time for more. The honest token itself is looked up once in 30 seconds: those are the store reads.
 `
 
 func reportFlood(out io.Writer, t *table) {
