@@ -25,15 +25,15 @@ var (
 )
 
 // masterKeyer is a store module that brings its own master key, for configurations
-// without encryption_key. A store that several machines share must not be one.
+// without encryption_key. It gets the store that it opened. A store that several machines share must not be one.
 type masterKeyer interface {
-	MasterKey(ctx context.Context, env store.Env) ([]byte, error)
+	MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error)
 }
 
 // pooledStore is one store handle, shared by everyone whose configuration means the same
 // data. It opens at first use.
 type pooledStore struct {
-	store.Store
+	*lazystore.Store
 	opener store.Opener
 	env    store.Env
 
@@ -56,7 +56,11 @@ func (p *pooledStore) masterKey(ctx context.Context) (seal.Master, error) {
 	if p.master != nil {
 		return *p.master, nil
 	}
-	raw, err := p.opener.(masterKeyer).MasterKey(ctx, p.env)
+	opened, err := p.Backend(ctx)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	raw, err := p.opener.(masterKeyer).MasterKey(ctx, opened, p.env)
 	if err != nil {
 		return seal.Master{}, err
 	}

@@ -219,7 +219,7 @@ func makeKeyWhenTold(path string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	key, err := file.MasterKey(path, rand.Reader)
+	key, err := file.NewKey(path+".key", rand.Reader)
 	if err != nil {
 		return err
 	}
