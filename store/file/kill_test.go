@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(childWrites) != "":
 		fail(writeForever(os.Getenv(childWrites), os.Getenv(childRound)))
+	case os.Getenv(childLogins) != "":
+		fail(signInForever(os.Getenv(childLogins), os.Getenv(childFailpoint)))
 	case os.Getenv(childKey) != "":
 		fail(makeKeyWhenTold(os.Getenv(childKey)))
 	default:
