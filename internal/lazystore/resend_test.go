@@ -108,6 +108,25 @@ func TestResendEndsWithTheCaller(t *testing.T) {
 	})
 }
 
+// A full store is neither dead nor worth asking again at once: others read from it.
+func TestRefusedWritesLeaveTheStoreInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := setUp(t, lazystore.Options{})
+		wantNil(t, s.Create(t.Context(), record(1)))
+		f.SetError(fmt.Errorf("disk full: %w", store.ErrRefused))
+		f.Only(faulty.Update, "")
+		f.Set(faulty.Before)
+		for range 20 {
+			wantUnknown(t, s.Update(t.Context(), record(2), store.Version{1}), store.ErrRefused)
+			wantNil(t, get(t, s))
+		}
+		if n := f.Calls(); n != 40 {
+			t.Errorf("the store was called %d times, want 40", n)
+		}
+	})
+}
+
 // A write that was sent outlives an open breaker: its outcome has to be found out.
 func TestResendWaitsForTheBreaker(t *testing.T) {
 	t.Parallel()

@@ -160,8 +160,14 @@ func (s *Store) transact(fn func(tables) error) (err error) {
 		if err == nil || errors.Is(err, errUndo) || s.closed.Load() {
 			return
 		}
+		if harmless(err) {
+			err = fmt.Errorf("%w: %w", store.ErrRefused, err)
+			if !s.refusing.Swap(true) {
+				s.log.Warn("store file takes no writes; what is there can be read", "store", s.path, "error", err)
+			}
+		}
 		err = fmt.Errorf("writing store file %s: %w", s.path, err)
-		if !harmless(err) {
+		if !errors.Is(err, store.ErrRefused) {
 			s.fail(err)
 		}
 	}()
@@ -169,6 +175,9 @@ func (s *Store) transact(fn func(tables) error) (err error) {
 		return err
 	}
 	s.commits.Add(1)
+	if s.refusing.Swap(false) {
+		s.log.Info("store file takes writes again", "store", s.path)
+	}
 	return nil
 }
 

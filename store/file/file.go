@@ -36,6 +36,8 @@ type Store struct {
 	closed atomic.Bool
 	// fault is an error after which the file cannot be trusted before it is opened again.
 	fault atomic.Pointer[error]
+	// refusing tells whether the last write was refused by the disk.
+	refusing atomic.Bool
 	// reopening is held while db is replaced or closed.
 	reopening sync.Mutex
 	// identity is the file that was opened first.

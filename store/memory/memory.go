@@ -195,7 +195,7 @@ func (s *Store) makeRoom() error {
 		s.remove(oldest)
 		return nil
 	}
-	return fmt.Errorf("memory store is full: %d live records (max_records)", s.max)
+	return fmt.Errorf("memory store is full: %d live records (max_records): %w", s.max, store.ErrRefused)
 }
 
 func (e *entry) alive(now time.Time) bool { return now.Before(e.Expires) }
