@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
@@ -51,6 +52,11 @@ func newPooledStore(o store.Opener, log *slog.Logger) *pooledStore {
 
 // masterKey returns the store's own master key, made once.
 func (p *pooledStore) masterKey(ctx context.Context) (seal.Master, error) {
+	return p.key(ctx, p.env.Rand)
+}
+
+// key is masterKey with the randomness of which a new key is made.
+func (p *pooledStore) key(ctx context.Context, random io.Reader) (seal.Master, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.master != nil {
@@ -60,7 +66,9 @@ func (p *pooledStore) masterKey(ctx context.Context) (seal.Master, error) {
 	if err != nil {
 		return seal.Master{}, err
 	}
-	raw, err := p.opener.(masterKeyer).MasterKey(ctx, opened, p.env)
+	env := p.env
+	env.Rand = random
+	raw, err := p.opener.(masterKeyer).MasterKey(ctx, opened, env)
 	if err != nil {
 		return seal.Master{}, err
 	}
