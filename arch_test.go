@@ -175,6 +175,8 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		xOAuth2:                           {"provider"},
 		golangJWT:                         {"internal/tokens", "internal/clients", "provider/entra"},
 		"go.etcd.io/bbolt":                {"store/file"},
+		"github.com/redis/go-redis":        {"store/redis"},
+		"github.com/alicebob/miniredis":    {},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},

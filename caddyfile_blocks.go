@@ -16,7 +16,7 @@ import (
 const (
 	resourceUsage     = "resource <url> { name; scopes; allowed_origins }"
 	providerUsage     = "provider entra|oidc { ... }"
-	storeUsage        = "store memory|file [<path>] { ... }"
+	storeUsage        = "store memory|file [<path>]|redis [<url>] { ... }"
 	scopeUsage        = "scope <name> { description; implies }"
 	allowUsage        = "allow { user <value>...; role <value>...; domain <value>... }"
 	clientUsage       = "client <id> { name; secret; redirect_uri <uri> }"
