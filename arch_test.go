@@ -68,7 +68,7 @@ func modulePackages(t *testing.T) []listed {
 // testSupport tells whether a package exists for tests, demonstrations and measurements
 // alone; it may link what production code may not.
 func testSupport(short string) bool {
-	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/e2e")
+	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/e2e", "internal/faultproxy", "store/storetest")
 }
 
 // below tells whether a package or import is one of the given ones or inside one.
