@@ -148,7 +148,14 @@ type Page struct {
 }
 
 // Watcher is implemented by stores that learn of changes made by other nodes. Watch
-// calls fn for each of them until ctx ends.
+// calls fn for each changed key, one call at a time, until ctx ends or the watch breaks;
+// it always returns an error. It may leave out kinds other than "grant" and changes made
+// through this very handle.
+//
+// A watch that breaks may have missed changes, and so may one that has only begun: it
+// calls fn with the zero Key as soon as nothing is missed any more. Whoever remembers
+// records drops all of them at that call and when Watch returns, and then calls Watch
+// again.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

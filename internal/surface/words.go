@@ -89,26 +89,31 @@ func resolve(repl *caddy.Replacer, v string, check func(string) error) (string, 
 	return v, check(v)
 }
 
+// UnmarshalValue is Unmarshal for a guest with a value after its name. value is written
+// like a word without a name: its Usage is the value's, such as "<dsn>".
+func UnmarshalValue(d *caddyfile.Dispenser, place string, value Word, words []Word) error {
+	usage := place + " " + value.Usage + " { ... }"
+	d.Next() // the guest's name
+	args := d.RemainingArgs()
+	switch {
+	case len(args) > 1:
+		return d.Errf("unexpected %q: write %s", args[1], usage)
+	case len(args) == 0 && value.Required:
+		return d.Errf("%s has no %s: write %s", place, value.Usage, usage)
+	case len(args) == 1:
+		if err := CheckUnresolved(args[0], value.Check); err != nil {
+			return d.WrapErr(fmt.Errorf("%s: %w", place, err))
+		}
+		*value.Value = args[0]
+	}
+	return block(d, place, words)
+}
+
 // Unmarshal reads the block of a guest, whose name is the next token.
 func Unmarshal(d *caddyfile.Dispenser, place string, words []Word) error {
-	return unmarshal(d, place, place, nil, words)
-}
-
-// UnmarshalWithArgument is Unmarshal for a guest that may have a value before its block.
-func UnmarshalWithArgument(d *caddyfile.Dispenser, place string, argument Word, words []Word) error {
-	return unmarshal(d, place, place+" "+argument.Usage, &argument, words)
-}
-
-func unmarshal(d *caddyfile.Dispenser, place, usage string, argument *Word, words []Word) error {
 	d.Next() // the guest's name
-	if argument != nil && d.NextArg() {
-		if err := CheckUnresolved(d.Val(), argument.Check); err != nil {
-			return d.WrapErr(fmt.Errorf("%s: %s: %w", place, argument.Name(), err))
-		}
-		*argument.Value = d.Val()
-	}
 	if d.NextArg() {
-		return d.Errf("unexpected %q: write %s { ... }", d.Val(), usage)
+		return d.Errf("unexpected %q: write %s { ... }", d.Val(), place)
 	}
 	if err := block(d, place, words); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -37,35 +38,44 @@ func systemEnv() store.Env {
 	return store.Env{Now: clock.System, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler)}
 }
 
+// contract runs the one suite with two connections, as two nodes have them.
+func contract(t *testing.T, o redis.Options) {
+	t.Helper()
+	var opened sync.Map // the options of each first store
+	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
+		mine := o
+		mine.Prefix = fmt.Sprintf("test%d:", prefixes.Add(1))
+		s := openStore(t, mine, env)
+		opened.Store(store.Store(s), mine)
+		return s
+	}, storetest.OpenSecond(func(t *testing.T, first store.Store, env store.Env) store.Store {
+		mine, _ := opened.Load(first)
+		return openStore(t, mine.(redis.Options), env)
+	}), storetest.Watches())
+}
+
 // On a bare machine the suite runs in a server that is written in Go.
 func TestContractMiniredis(t *testing.T) {
 	t.Parallel()
-	server := miniredis.RunT(t)
-	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
-		return openStore(t, redis.Options{Addresses: []string{server.Addr()}}, env)
-	})
+	contract(t, redis.Options{Addresses: []string{miniredis.RunT(t).Addr()}})
 }
 
 func TestContractServer(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
-		return openStore(t, redis.Options{Addresses: []string{server.Addr}}, env)
-	})
+	contract(t, redis.Options{Addresses: []string{redistest.Start(t).Addr}})
+}
+
+func TestContractUnixSocket(t *testing.T) {
+	t.Parallel()
+	contract(t, redis.Options{Addresses: []string{redistest.Start(t).Socket}})
 }
 
 func TestContractCluster(t *testing.T) {
 	t.Parallel()
-	nodes := redistest.StartCluster(t)
-	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
-		return openStore(t, redis.Options{Addresses: []string{nodes[0].Addr}, Cluster: true}, env)
-	})
+	contract(t, redis.Options{Addresses: []string{redistest.StartCluster(t)[0].Addr}, Cluster: true})
 }
 
 func TestContractSentinel(t *testing.T) {
 	t.Parallel()
-	group := redistest.StartSentinel(t)
-	storetest.Run(t, func(t *testing.T, env store.Env) store.Store {
-		return openStore(t, redis.Options{Addresses: []string{group.Sentinel.Addr}, Sentinel: redistest.Master}, env)
-	})
+	contract(t, redis.Options{Addresses: []string{redistest.StartSentinel(t).Sentinel.Addr}, Sentinel: redistest.Master})
 }

@@ -237,7 +237,7 @@ func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	var s settings
-	if err := surface.UnmarshalWithArgument(d, place, m.urlWord(&s), m.words(&s)); err != nil {
+	if err := surface.UnmarshalValue(d, place, m.urlWord(&s), m.words(&s)); err != nil {
 		return err
 	}
 	if err := m.checkTogether(); err != nil {

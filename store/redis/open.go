@@ -81,6 +81,7 @@ func Open(ctx context.Context, o Options, env store.Env) (*Store, error) {
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
 	}
+	keepQuiet(env.Log)
 	s.ending, s.end = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()

@@ -5,6 +5,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,18 +19,19 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 	if s.closed.Load() {
 		return 0, errClosed
 	}
-	removed, skipped := 0, 0
+	removed, skip := 0, make(map[string]bool)
 	for removed < limit {
 		raw, err := s.client.ZRangeByScore(ctx, s.expiryKey(), &redis.ZRangeBy{
-			Min: "-inf", Max: strconv.FormatUint(seconds(before), 10), Offset: int64(skipped), Count: chunk,
+			Min: "-inf", Max: strconv.FormatUint(seconds(before), 10), Count: int64(chunk + len(skip)),
 		}).Result()
 		if err != nil {
 			return removed, explain(err)
 		}
+		raw = slices.DeleteFunc(raw, func(text string) bool { return skip[text] })
 		if len(raw) == 0 {
 			return removed, nil
 		}
-		b := &batch{s: s, before: before, limit: limit - removed}
+		b := &batch{s: s, before: before, limit: limit - removed, skip: skip}
 		if err := b.sort(ctx, raw); err != nil {
 			return removed, err
 		}
@@ -38,7 +40,6 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 		if err != nil {
 			return removed, err
 		}
-		skipped += b.skipped
 	}
 	return removed, nil
 }
@@ -54,7 +55,9 @@ type batch struct {
 	// orphans have no record.
 	orphans []store.Key
 	births  []birth
-	skipped int
+	// skip are entries whose record may be about to be written, or was just removed by
+	// another node, which then removes the entry.
+	skip map[string]bool
 }
 
 func (b *batch) sort(ctx context.Context, raw []string) error {
@@ -73,7 +76,7 @@ func (b *batch) sort(ctx context.Context, raw []string) error {
 		switch {
 		case got == nil || got.head.birth != entries[i].birth:
 			if !entries[i].orphaned(b.s.now()) {
-				b.skipped++ // its record may be about to be written
+				b.skip[raw[i]] = true
 				continue
 			}
 			b.orphans = append(b.orphans, keys[i])
