@@ -3,12 +3,16 @@
 package redis
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -75,6 +79,24 @@ func explainConnection(err error) error {
 		return fmt.Errorf("no Sentinel at these addresses knows the master: check that they run and that sentinel names the master as they do (%w)", err)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return fmt.Errorf("nothing answers at the address: check it, and that the server runs and lets this machine in (%w)", err)
+	}
+	return err
+}
+
+// explainOpening says more about an error of the first connection: servers that want TLS,
+// no TLS or a certificate often only hang up or stay silent.
+func (o Options) explainOpening(err error) error {
+	hangsUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	silent := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case hangsUp && o.TLS == nil:
+		return fmt.Errorf("the server hangs up: write tls if the port wants it, and check the address (%w)", err)
+	case hangsUp && len(o.TLS.Certificates) == 0 && o.TLS.GetClientCertificate == nil:
+		return fmt.Errorf("the server hangs up: if it asks for a certificate, set tls_client_auth <cert> <key> (%w)", err)
+	case silent && o.TLS != nil:
+		return fmt.Errorf("the server does not answer: check the address, and remove tls if the port does not speak TLS (%w)", err)
+	case silent:
+		return fmt.Errorf("the server does not answer: check the address, and write tls if the port wants it (%w)", err)
 	}
 	return err
 }

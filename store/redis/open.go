@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options, env store.Env) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := s.checkLayout(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(o.explainOpening(err), s.Close())
 	}
 	s.warnOfEviction(ctx, env.Log, o.Identity())
 	return s, nil
