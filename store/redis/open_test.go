@@ -94,6 +94,18 @@ func TestACLUser(t *testing.T) {
 	exercise(t, s, e.Now)
 }
 
+// In a cluster the client also asks which node has what.
+func TestACLUserOfCluster(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.StartCluster(t, aclUser+" +cluster|slots +cluster|shards +command")
+	e := systemEnv()
+	o := address(nodes[0].Addr)
+	o.Cluster, o.Username, o.Password, o.Prefix = true, "mcp", secret.New(password), redis.DefaultPrefix
+	s := openStore(t, o, e)
+	defer s.Close()
+	exercise(t, s, e.Now)
+}
+
 func TestBadDatabase(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "databases 2")
@@ -180,8 +192,8 @@ func TestTLS(t *testing.T) {
 func TestEvictionWarning(t *testing.T) {
 	t.Parallel()
 	for lines, want := range map[string]string{
-		"maxmemory-policy noeviction":   "",
-		"maxmemory-policy volatile-lru": "set its maxmemory-policy to noeviction",
+		"maxmemory-policy noeviction":                                                        "",
+		"maxmemory-policy volatile-lru":                                                      "set its maxmemory-policy to noeviction",
 		"maxmemory-policy allkeys-lru\nrename-command CONFIG \"\"":                           "maxmemory_policy=allkeys-lru",
 		"maxmemory-policy noeviction\nrename-command CONFIG \"\"":                            "",
 		"maxmemory-policy allkeys-lru\nrename-command CONFIG \"\"\nrename-command INFO \"\"": "could not be found out",

@@ -17,14 +17,14 @@ import (
 const Slots = 16384
 
 // StartCluster starts a Cluster of three nodes without replicas, each with a third of the
-// slots.
-func StartCluster(t testing.TB) []*Server {
+// slots. Each node has the further lines in its configuration.
+func StartCluster(t testing.TB, lines ...string) []*Server {
 	t.Helper()
 	nodes := make([]*Server, 3)
 	for i := range nodes {
 		// The second port of a node is by default its port plus 10000.
 		_, bus, _ := strings.Cut(caddyrun.FreeAddr(t), ":")
-		nodes[i] = Start(t, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+bus)
+		nodes[i] = Start(t, append([]string{"cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port " + bus}, lines...)...)
 	}
 	ctx := t.Context()
 	for i, n := range nodes {
