@@ -149,13 +149,12 @@ type Page struct {
 
 // Watcher is implemented by stores that learn of changes made by other nodes. Watch
 // calls fn for each changed key, one call at a time, until ctx ends or the watch breaks;
-// it always returns an error. It may leave out kinds other than "grant" and changes made
-// through this very handle.
+// it always returns an error, and the caller may call it again. fn returns quickly.
 //
-// A watch that breaks may have missed changes, and so may one that has only begun: it
-// calls fn with the zero Key as soon as nothing is missed any more. Whoever remembers
-// records drops all of them at that call and when Watch returns, and then calls Watch
-// again.
+// The zero Key says that anything may have changed: Watch calls fn with it as soon as it
+// listens, and a caller takes the end of a watch for the same. Kinds other than "grant"
+// may be left out, and so may changes made through this very handle, whose reports do no
+// harm.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }
