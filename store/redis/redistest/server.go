@@ -146,3 +146,11 @@ func Eventually(t testing.TB, what string, done func() bool) {
 		}
 	}
 }
+
+// silence keeps the library from writing to the output of tests that stop servers.
+type silence struct{}
+
+// Printf implements the logger of the library.
+func (silence) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(silence{}) }
