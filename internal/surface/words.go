@@ -18,6 +18,8 @@ type Word struct {
 	Usage string
 	// Required tells whether the guest cannot work without it.
 	Required bool
+	// Bare is what the word says without a value; "" means that it needs one.
+	Bare string
 	// Check tells what is wrong with one value.
 	Check func(string) error
 	// Value keeps a word with one value, Values one with a list, which appends when it is
@@ -162,6 +164,9 @@ func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 	}
 	args := d.RemainingArgs()
 	opens := OpensBlock(d)
+	if len(args) == 0 && !opens && w.Bare != "" {
+		args = []string{w.Bare}
+	}
 	switch {
 	case w.Flag != nil && (len(args) > 0 || opens):
 		return d.Errf("%s takes no value: write %s", w.Name(), w.Usage)
