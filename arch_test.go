@@ -181,6 +181,8 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		azureSDK + "/azidentity":          {"internal/azure"},
 		azureSDK + "/data/aztables":       {"store/azuretable"},
 		azureSDK + "/data/azcosmos":       {"store/cosmos"},
+		"github.com/redis/go-redis":       {"store/redis"},
+		"github.com/alicebob/miniredis":   {},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},
