@@ -18,6 +18,8 @@ type Word struct {
 	Usage string
 	// Required tells whether the guest cannot work without it.
 	Required bool
+	// Bare is what the word says without a value; "" means that it needs one.
+	Bare string
 	// Check tells what is wrong with one value.
 	Check func(string) error
 	// Value keeps a word with one value, Values one with a list, which appends when it is
@@ -82,6 +84,26 @@ func resolve(repl *caddy.Replacer, v string, check func(string) error) (string, 
 	return v, check(v)
 }
 
+// UnmarshalValue is Unmarshal for a guest with a value after its name. value is written
+// like a word without a name: its Usage is the value's, such as "<dsn>".
+func UnmarshalValue(d *caddyfile.Dispenser, place string, value Word, words []Word) error {
+	usage := place + " " + value.Usage + " { ... }"
+	d.Next() // the guest's name
+	args := d.RemainingArgs()
+	switch {
+	case len(args) > 1:
+		return d.Errf("unexpected %q: write %s", args[1], usage)
+	case len(args) == 0 && value.Required:
+		return d.Errf("%s has no %s: write %s", place, value.Usage, usage)
+	case len(args) == 1:
+		if err := CheckUnresolved(args[0], value.Check); err != nil {
+			return d.WrapErr(fmt.Errorf("%s: %w", place, err))
+		}
+		*value.Value = args[0]
+	}
+	return block(d, place, words)
+}
+
 // Unmarshal reads the block of a guest, whose name is the next token.
 func Unmarshal(d *caddyfile.Dispenser, place string, words []Word) error {
 	d.Next() // the guest's name
@@ -132,6 +154,9 @@ func names(words []Word) []string {
 func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 	args := d.RemainingArgs()
 	opens := OpensBlock(d)
+	if len(args) == 0 && !opens && w.Bare != "" {
+		args = []string{w.Bare}
+	}
 	switch {
 	case w.Words != nil && (len(args) > 0 || !opens), w.Words == nil && opens:
 		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
