@@ -59,7 +59,7 @@ func Open(ctx context.Context, path string, o Options, env store.Env) (store.Sto
 		return nil, errors.Join(err, write.Close())
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{
-		Dialect: &sqlstore.Dialect{Name: "SQLite", Statements: statements, Migrations: migrations, Classify: classify},
+		Dialect: &sqlstore.Dialect{Statements: statements, Migrations: migrations, Classify: classify},
 		Read:    read, Write: write, Prefix: sqlstore.DefaultPrefix, NoAudit: o.NoAudit, Retention: o.Retention,
 	}, env)
 }

@@ -9,6 +9,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"sync/atomic"
 	"time"
@@ -18,8 +19,6 @@ import (
 
 // Dialect is what a backend knows about its database.
 type Dialect struct {
-	// Name is how administrators call the database, such as "PostgreSQL".
-	Name string
 	// Statements is the text of statements.sql, Migrations the directory of that name.
 	Statements string
 	Migrations fs.FS
@@ -43,6 +42,9 @@ type Config struct {
 	// Watch reports changes; nil means that the store asks for them every second, with
 	// the statements changes_last and changes_since.
 	Watch func(ctx context.Context, fn func(store.Key)) error
+	// Loss is what store.Durable says of a database that can lose acknowledged writes; ""
+	// means that it cannot.
+	Loss string
 }
 
 // Store implements store.Store, store.Pinger, store.Watcher and store.Auditor.
@@ -55,17 +57,25 @@ type Store struct {
 
 // Open brings the schema up to date and returns the store. It owns the pools of c from
 // now on, also when it fails.
-func Open(ctx context.Context, c Config, env store.Env) (*Store, error) {
+func Open(ctx context.Context, c Config, env store.Env) (store.Store, error) {
 	if c.Text == nil {
 		c.Text = func(s string) any { return s }
 	}
 	s := &Store{config: c, env: env, sql: statements(c.Statements, c.Prefix)}
 	if err := s.migrate(ctx); err != nil {
-		s.closePools()
-		return nil, err
+		return nil, errors.Join(err, s.closePools())
+	}
+	if c.Loss != "" {
+		return lossy{s}, nil
 	}
 	return s, nil
 }
+
+// lossy is a Store that can lose acknowledged writes.
+type lossy struct{ *Store }
+
+// Loss implements store.Durable.
+func (l lossy) Loss() string { return l.config.Loss }
 
 // Close implements store.Store.
 func (s *Store) Close() error {
@@ -76,20 +86,16 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) closePools() error {
-	err := s.config.Write.Close()
-	if s.config.Read != s.config.Write {
-		if e := s.config.Read.Close(); err == nil {
-			err = e
-		}
+	if s.config.Read == s.config.Write {
+		return s.config.Write.Close()
 	}
-	return err
+	return errors.Join(s.config.Read.Close(), s.config.Write.Close())
 }
 
 // Ping implements store.Pinger.
 func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 	var ms int64
-	err := s.row(ctx, "clock", nil, &ms)
-	if err != nil {
+	if err := s.row(ctx, "clock", nil, &ms); err != nil {
 		return time.Time{}, err
 	}
 	return time.UnixMilli(ms).UTC(), nil
@@ -101,4 +107,5 @@ var (
 	_ store.Pinger  = (*Store)(nil)
 	_ store.Watcher = (*Store)(nil)
 	_ store.Auditor = (*Store)(nil)
+	_ store.Durable = lossy{}
 )
