@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/audit"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
@@ -22,6 +23,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // siteKey names a site: handlers whose configurations agree on it share everything.
@@ -38,6 +40,7 @@ type site struct {
 	key   siteKey
 	store *pooledStore
 	sink  event.Sink
+	trail *audit.Trail // nil where the store cannot keep one
 	log   *slog.Logger
 
 	// masters are the configured master keys in their order; empty: the store's own.
@@ -85,11 +88,24 @@ func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
 		key: key, store: s, log: liveLog.With("issuer", key.issuer),
 		providers: map[string]*sharedProvider{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	st.sink = logSink{st.log}
+	st.sink = st.sinks()
 	st.masters.Store(&masters)
 	st.uses.release = st.end
 	st.ctx, st.cancel = context.WithCancel(context.Background())
 	return st
+}
+
+// sinks are where the events of the site go: the log, and the audit trail of a store that
+// keeps one.
+func (s *site) sinks() event.Sinks {
+	sinks := event.Sinks{logSink{s.log}}
+	if a, ok := s.store.Store.(store.Auditor); ok {
+		s.trail = audit.New(audit.Config{
+			Auditor: a, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
+		})
+		sinks = append(sinks, s.trail)
+	}
+	return sinks
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
@@ -194,6 +210,11 @@ func (s *site) end() {
 	go func() {
 		defer close(ended)
 		<-s.done
+		if s.trail != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), endPatience/2)
+			defer cancel()
+			s.trail.Close(ctx)
+		}
 		if _, err := storePool.Delete(s.key.store); err != nil {
 			s.log.Error("closing the store failed", "error", err)
 		}

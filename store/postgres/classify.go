@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -80,9 +79,4 @@ func dialRemedy(err error) string {
 }
 
 // explain adds the remedy to an error from before the store was open.
-func explain(err error) error {
-	if f := classify(err); f.Remedy != "" {
-		return fmt.Errorf("%w: %s", err, f.Remedy)
-	}
-	return err
-}
+func explain(err error) error { return sqlstore.Explain(err, classify(err)) }

@@ -117,4 +117,3 @@ var (
 	_ caddyfile.Unmarshaler = (*Module)(nil)
 	_ store.Opener          = (*Module)(nil)
 )
-

@@ -9,7 +9,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,7 +59,7 @@ func Open(ctx context.Context, o Options, env store.Env) (store.Store, error) {
 	db := pool(config, o.MaxConns)
 	loss, err := inspect(ctx, db)
 	if err != nil {
-		return nil, errors.Join(explain(err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	if loss != "" && env.Log != nil {
 		env.Log.WarnContext(ctx, "the database can lose what it has acknowledged", "loss", loss)
@@ -89,13 +88,12 @@ func pool(config *pgx.ConnConfig, conns int) *sql.DB {
 func inspect(ctx context.Context, db *sql.DB) (loss string, err error) {
 	var replica bool
 	var synchronous, fsync string
-	err = db.QueryRowContext(ctx, `SELECT pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')`).
-		Scan(&replica, &synchronous, &fsync)
+	err = db.QueryRowContext(ctx, sqlstore.Statement(statements, "inspect")).Scan(&replica, &synchronous, &fsync)
 	switch {
 	case err != nil:
-		return "", err
+		return "", explain(err)
 	case replica:
-		return "", fmt.Errorf("the server is a replica, which can only be read: name the primary in the dsn, or add target_session_attrs=read-write")
+		return "", errors.New("the server is a replica, which can only be read: name the primary in the dsn, or add target_session_attrs=read-write")
 	case fsync == "off":
 		return "A crash of the database server loses any write, since fsync is off.", nil
 	case synchronous == "off":

@@ -110,6 +110,10 @@ DELETE FROM mcp_oauth_audit AS a
 USING old
 WHERE a.id = old.id;
 
+-- name: inspect
+-- Whether the server is a replica, and what may lose acknowledged writes.
+SELECT CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END, current_setting('synchronous_commit'), current_setting('fsync');
+
 -- name: clock
 -- Milliseconds since 1970-01-01 UTC.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;

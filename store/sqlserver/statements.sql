@@ -89,6 +89,12 @@ ORDER BY at, id;
 DELETE TOP (@p2) FROM mcp_oauth_audit WITH (ROWLOCK, READPAST)
 WHERE at < CONVERT(datetime2(3), @p1, 126);
 
+-- name: inspect
+-- Whether the database can only be read, and what may lose acknowledged writes.
+SELECT CASE WHEN DATABASEPROPERTYEX(DB_NAME(), 'Updateability') = 'READ_ONLY' THEN 1 ELSE 0 END, delayed_durability_desc, 'on'
+FROM sys.databases
+WHERE database_id = DB_ID();
+
 -- name: clock
 -- Milliseconds since 1970-01-01 UTC.
 SELECT DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME());

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
-// row is an entry of the audit trail as the statements take it.
+// auditRow is an entry of the audit trail as the statements take it.
 type auditRow struct {
 	ID       string `json:"id"`
 	At       string `json:"at"`
@@ -106,12 +106,16 @@ func (s *Store) Find(ctx context.Context, q store.AuditQuery) ([]store.AuditEntr
 	if q.Since.Year() < 1 {
 		q.Since = time.Time{}
 	}
-	column, value, err := by(q)
+	column, text, err := by(q)
 	if err != nil {
 		return nil, err
 	}
+	value := any(text)
+	if column != "person" && column != "client" {
+		value = s.config.Text(text)
+	}
 	statement := strings.Replace(s.sql["audit_find"], "COLUMN", column, 1)
-	args := []any{q.Site, value, q.Since.UTC().Format(stamp), q.Until.UTC().Format(stamp), q.After, int64(q.Limit)}
+	args := []any{s.config.Text(q.Site), value, q.Since.UTC().Format(stamp), q.Until.UTC().Format(stamp), s.config.Text(q.After), int64(q.Limit)}
 	var found []store.AuditEntry
 	err = s.try(ctx, func(ctx context.Context) (err error) {
 		found, err = s.findAudit(ctx, statement, args)

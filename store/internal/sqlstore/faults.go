@@ -66,7 +66,7 @@ func (s *Store) try(caller context.Context, fn func(context.Context) error) erro
 			s.dropIdle()
 		}
 		if !fault.Passing || n == tries || !sleep(ctx, s.jitter(pause)) {
-			return explained(err, fault)
+			return Explain(err, fault)
 		}
 		pause *= 2
 	}
@@ -79,8 +79,8 @@ func (s *Store) dropIdle() {
 	s.config.Read.SetMaxIdleConns(s.config.Read.Stats().MaxOpenConnections)
 }
 
-// explained says what can be done about an error.
-func explained(err error, f Fault) error {
+// Explain says what can be done about an error.
+func Explain(err error, f Fault) error {
 	if f.Remedy == "" {
 		return err
 	}

@@ -22,7 +22,7 @@ type Dialect struct {
 	// Statements is the text of statements.sql, Migrations the directory of that name.
 	Statements string
 	Migrations fs.FS
-	// Text makes a parameter of a site or a kind; nil means the string itself.
+	// Text makes a parameter of a text that has ASCII alone; nil means the string itself.
 	Text func(string) any
 	// Classify judges an error of the driver.
 	Classify func(error) Fault

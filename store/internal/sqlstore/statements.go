@@ -45,4 +45,7 @@ func statements(text, prefix string) map[string]string {
 	return out
 }
 
+// Statement is one statement of a statements.sql, for what a backend asks on its own.
+func Statement(text, name string) string { return statements(text, DefaultPrefix)[name] }
+
 func prefixed(text, prefix string) string { return strings.ReplaceAll(text, DefaultPrefix, prefix) }
