@@ -23,7 +23,6 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
-	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // siteKey names a site: handlers whose configurations agree on it share everything.
@@ -40,7 +39,7 @@ type site struct {
 	key   siteKey
 	store *pooledStore
 	sink  event.Sink
-	trail *audit.Trail // nil where the store cannot keep one
+	trail *audit.Trail
 	log   *slog.Logger
 
 	// masters are the configured master keys in their order; empty: the store's own.
@@ -64,6 +63,8 @@ type site struct {
 	wake   chan struct{}
 	start  sync.Once
 	done   chan struct{}
+	// attendants are the goroutines that attend calls.
+	attendants sync.WaitGroup
 }
 
 // services are the parts of a site that need its keys.
@@ -95,17 +96,13 @@ func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
 	return st
 }
 
-// sinks are where the events of the site go: the log, and the audit trail of a store that
-// keeps one.
+// sinks are where the events of the site go: the log, and the audit trail, which turns
+// itself off where the store keeps none.
 func (s *site) sinks() event.Sinks {
-	sinks := event.Sinks{logSink{s.log}}
-	if a, ok := s.store.Store.(store.Auditor); ok {
-		s.trail = audit.New(audit.Config{
-			Auditor: a, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
-		})
-		sinks = append(sinks, s.trail)
-	}
-	return sinks
+	s.trail = audit.New(audit.Config{
+		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
+	})
+	return event.Sinks{logSink{s.log}, s.trail}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
@@ -122,6 +119,7 @@ func (s *site) open(ctx context.Context) (*services, error) {
 		sv, err := s.build(s.ctx)
 		if err == nil {
 			s.services.Store(sv)
+			s.attend(sv)
 			// A configuration that started meanwhile had nothing to give its keys to.
 			s.useMasters()
 		}
@@ -160,10 +158,10 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 	sv = &services{vault: v}
 	g := grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
-		Changed: func(id tokens.ID) { sv.guard.Evict(id) },
+		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
 	})
 	m := &minter{vault: v, now: clock.System, rand: random}
-	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink})
+	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
 		Clients: clients.New(clients.Config{Vault: v, Rand: random, Now: clock.System, Events: s.sink}),
@@ -210,11 +208,10 @@ func (s *site) end() {
 	go func() {
 		defer close(ended)
 		<-s.done
-		if s.trail != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), endPatience/2)
-			defer cancel()
-			s.trail.Close(ctx)
-		}
+		s.attendants.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), endPatience/2)
+		defer cancel()
+		s.trail.Close(ctx)
 		if _, err := storePool.Delete(s.key.store); err != nil {
 			s.log.Error("closing the store failed", "error", err)
 		}

@@ -33,6 +33,7 @@ func (w watcher) watch(ctx context.Context, fn func(store.Key)) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{w.channel}.Sanitize()); err != nil {
 		return explain(err)
 	}
+	fn(store.Key{})
 	for {
 		payload, err := listen(ctx, conn)
 		switch {
@@ -45,9 +46,7 @@ func (w watcher) watch(ctx context.Context, fn func(store.Key)) error {
 		case err != nil:
 			return explain(err)
 		default:
-			if k, ok := changed(payload); ok {
-				fn(k)
-			}
+			fn(changed(payload))
 		}
 	}
 }
@@ -81,11 +80,12 @@ func ping(ctx context.Context, conn *pgx.Conn) error {
 	return conn.Ping(ctx)
 }
 
-// changed is the record that a notification is about: site, kind and id.
-func changed(payload string) (store.Key, bool) {
+// changed is the record that a notification is about: site, kind and id. One that nobody
+// understands may be about any.
+func changed(payload string) store.Key {
 	parts := strings.Split(payload, "/")
 	if len(parts) != 3 {
-		return store.Key{}, false
+		return store.Key{}
 	}
-	return store.Key{Site: parts[0], Kind: store.Kind(parts[1]), ID: parts[2]}, true
+	return store.Key{Site: parts[0], Kind: store.Kind(parts[1]), ID: parts[2]}
 }

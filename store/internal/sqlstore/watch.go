@@ -21,9 +21,7 @@ const (
 )
 
 // Watch implements store.Watcher. It reports what was changed or deleted, by this node
-// too; a record that is new is not reported, since nobody can have it in memory. It
-// returns an error when it may have missed something: the caller then forgets what it has
-// in memory and calls again.
+// too; a record that is new is not reported, since nobody can have it in memory.
 func (s *Store) Watch(ctx context.Context, fn func(store.Key)) error {
 	if s.config.Watch != nil {
 		return s.config.Watch(ctx, fn)
@@ -32,6 +30,7 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Key)) error {
 	if err := s.row(ctx, "changes_last", nil, &last); err != nil {
 		return err
 	}
+	fn(store.Key{})
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
