@@ -146,7 +146,7 @@ func parse(dsn secret.String) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, errDSN
 	}
-	if given["target_session_attrs"] == "" && len(config.Fallbacks) > 0 {
+	if given["target_session_attrs"] == "" && len(servers(config)) > 1 {
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if config.RuntimeParams["application_name"] == "" {
@@ -178,25 +178,24 @@ func local(config *pgx.ConnConfig) bool {
 	})
 }
 
+// servers are the hosts with their ports, each once, sorted. The driver repeats a host for
+// each way in which TLS is tried.
+func servers(config *pgx.ConnConfig) []string {
+	all := []string{net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))}
+	for _, f := range config.Fallbacks {
+		all = append(all, net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // identity names the data: servers, database and tables, and no user.
 func identity(dsn secret.String, prefix string) string {
 	config, err := parse(dsn)
 	if err != nil {
 		return ""
 	}
-	var hosts []string
-	add := func(host string, port uint16) {
-		name := net.JoinHostPort(host, strconv.Itoa(int(port)))
-		if !slices.Contains(hosts, name) {
-			hosts = append(hosts, name)
-		}
-	}
-	add(config.Host, config.Port)
-	for _, f := range config.Fallbacks {
-		add(f.Host, f.Port)
-	}
-	slices.Sort(hosts)
-	name := "postgres " + strings.Join(hosts, ",") + "/" + config.Database + " "
+	name := "postgres " + strings.Join(servers(config), ",") + "/" + config.Database + " "
 	if path := config.RuntimeParams["search_path"]; path != "" {
 		name += path + "."
 	}

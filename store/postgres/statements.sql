@@ -119,7 +119,8 @@ SELECT CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END, current_setting('synchro
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 
 -- name: installed
-SELECT CASE WHEN to_regclass('mcp_oauth_schema_version') IS NULL THEN 0 ELSE 1 END;
+-- to_regclass would answer from memory, also after another node has made the table.
+SELECT count(*) FROM pg_class WHERE relname = 'mcp_oauth_schema_version' AND pg_table_is_visible(oid);
 
 -- name: schema
 SELECT coalesce(max(version), 0) FROM mcp_oauth_schema_version;

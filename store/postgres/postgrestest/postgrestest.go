@@ -208,6 +208,15 @@ func (s *Server) signal(how syscall.Signal) error {
 	return syscall.Kill(pid, how)
 }
 
+// Standby makes the stopped server a replica that follows nobody.
+func (s *Server) Standby(t testing.TB) {
+	t.Helper()
+	signal := filepath.Join(s.data(), "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // DSN is the URL of a database for the superuser.
 func (s *Server) DSN(database string) string { return s.DSNOf("postgres", Password, database) }
 
