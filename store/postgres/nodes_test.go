@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build unix
+
 package postgres_test
 
 import (
@@ -15,16 +17,11 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
-
-	_ "github.com/mcpoauth/caddy-mcp-oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/entratest"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/postgres/postgrestest"
 )
-
-func TestMain(m *testing.M) { caddyrun.Main(m) }
 
 // patience bounds what can hang, far above what anything takes.
 const patience = 60 * time.Second

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build unix
+
 // Package postgrestest runs a real PostgreSQL server for tests, on loopback, with its data
 // in a directory of its own.
 package postgrestest
