@@ -80,6 +80,9 @@ func parse(text string) (dsn, error) {
 			delete(d, word)
 		case known:
 			return nil, fmt.Errorf("%s in the dsn can only be %s: remove it", word, value)
+		case !slices.Contains(words, word) && d[word] == "":
+			// The tail of a password with a semicolon looks like this.
+			return nil, errDSN
 		case !slices.Contains(words, word):
 			return nil, fmt.Errorf("%q in the dsn would be ignored by the driver: remove it; the words are %s", word, strings.Join(words, ", "))
 		}

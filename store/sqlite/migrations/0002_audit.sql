@@ -20,10 +20,10 @@ CREATE TABLE mcp_oauth_audit (
     ref      TEXT NOT NULL                -- reference id that an error page showed
 ) STRICT;
 
-CREATE INDEX mcp_oauth_audit_person ON mcp_oauth_audit (site, person, at, id);
-CREATE INDEX mcp_oauth_audit_client ON mcp_oauth_audit (site, client, at, id);
-CREATE INDEX mcp_oauth_audit_grant ON mcp_oauth_audit (site, grant_id, at, id);
-CREATE INDEX mcp_oauth_audit_token ON mcp_oauth_audit (site, token, at, id);
+CREATE INDEX mcp_oauth_audit_person ON mcp_oauth_audit (person, at, id);
+CREATE INDEX mcp_oauth_audit_client ON mcp_oauth_audit (client, at, id);
+CREATE INDEX mcp_oauth_audit_grant ON mcp_oauth_audit (grant_id, at, id);
+CREATE INDEX mcp_oauth_audit_token ON mcp_oauth_audit (token, at, id);
 CREATE INDEX mcp_oauth_audit_at ON mcp_oauth_audit (at, id);
 
 INSERT INTO mcp_oauth_schema_version (version) VALUES (2);
