@@ -68,7 +68,7 @@ func modulePackages(t *testing.T) []listed {
 // testSupport tells whether a package exists for tests, demonstrations and measurements
 // alone; it may link what production code may not.
 func testSupport(short string) bool {
-	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/e2e")
+	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/campaign", "internal/e2e")
 }
 
 // below tells whether a package or import is one of the given ones or inside one.
@@ -175,6 +175,9 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		xOAuth2:                           {"provider"},
 		golangJWT:                         {"internal/tokens", "internal/clients", "provider/entra"},
 		"go.etcd.io/bbolt":                {"store/file"},
+		"github.com/jackc/pgx/v5":         {"store/postgres"},
+		"github.com/microsoft/go-mssqldb": {"store/sqlserver"},
+		"modernc.org/sqlite":              {"store/sqlite"},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},
@@ -186,6 +189,26 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		for library, allowed := range rooms {
 			if f.production() && f.imports(library) && !below(f.dir, allowed...) {
 				t.Errorf("%s imports %s, which belongs to %v", f.path, library, allowed)
+			}
+		}
+	}
+}
+
+// Whoever builds the server links the stores that he asked for and no others, nor their
+// drivers. pgx is not among these: Caddy's own PKI brings it.
+func TestArchStoresAreOptIn(t *testing.T) {
+	t.Parallel()
+	opt := []string{
+		"github.com/microsoft/go-mssqldb", "github.com/Azure", "modernc.org",
+		path.Join(module, "store/postgres"), path.Join(module, "store/sqlserver"), path.Join(module, "store/sqlite"),
+	}
+	for _, p := range modulePackages(t) {
+		if p.short() != "" {
+			continue
+		}
+		for _, d := range p.Deps {
+			if below(d, opt...) {
+				t.Errorf("the default build links %s", d)
 			}
 		}
 	}
