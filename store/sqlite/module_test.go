@@ -87,7 +87,7 @@ func TestOpener(t *testing.T) {
 		t.Fatalf("a key of %d bytes, %v", len(key), err)
 	}
 	for raw, want := range map[string]string{
-		`{}`: "store sqlite has no <path>", `{"path":"/x/"}`: "names a directory", `{"path":"{env.MCPOAUTH_TEST_UNSET}"}`: "set the environment variable",
+		`{}`: "write <path>", `{"path":"/x/"}`: "names a directory", `{"path":"{env.MCPOAUTH_TEST_UNSET}"}`: "set the environment variable",
 		`{"path":"/x","audit":"no"}`: "store sqlite: audit: ", `{"path":"/x","retention":"1"}`: "store sqlite: retention: ",
 	} {
 		bad := new(sqlite.Module)

@@ -113,9 +113,9 @@ func TestProvision(t *testing.T) {
 		t.Errorf("the resolved dsn is shown: %s", out)
 	}
 	for raw, want := range map[string]string{
-		`{"dsn":"{env.MCPOAUTH_TEST_BAD}"}`:   `store sqlserver: <dsn>: "ssl" in the dsn would be ignored`,
+		`{"dsn":"{env.MCPOAUTH_TEST_BAD}"}`:   `"ssl" in the dsn would be ignored`,
 		`{"dsn":"{env.MCPOAUTH_TEST_UNSET}"}`: "set the environment variable",
-		`{}`:                                  "store sqlserver has no <dsn>: write <dsn>",
+		`{}`:                                  "write <dsn>",
 		`{"dsn":"{env.MCPOAUTH_TEST_DSN}","audit":"no"}`:                            "store sqlserver: audit: ",
 		`{"dsn":"{env.MCPOAUTH_TEST_DSN}","retention":"1"}`:                         "store sqlserver: retention: ",
 		`{"dsn":"{env.MCPOAUTH_TEST_DSN}","max_conns":1}`:                           "store sqlserver: max_conns: ",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package mcpoauth_test
+package examples_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,9 +13,13 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/mcpoauth/caddy-mcp-oauth"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/postgres"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/sqlite"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/sqlserver"
 )
 
-// Every example is formatted and passes `caddy validate` once its variables are set.
+// Every example passes `caddy validate` once its variables are set, in a build with every
+// store.
 func TestExamplesAreValid(t *testing.T) {
 	for name, value := range map[string]string{
 		"ENTRA_TENANT_ID":     "11111111-2222-3333-4444-555555555555",
@@ -22,16 +27,27 @@ func TestExamplesAreValid(t *testing.T) {
 		"ENTRA_CLIENT_SECRET": "not-a-secret",
 		"OIDC_CLIENT_ID":      "mcp",
 		"OIDC_CLIENT_SECRET":  "not-a-secret",
+		"MCP_OAUTH_KEY":       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"XDG_DATA_HOME":       t.TempDir(),
 	} {
 		t.Setenv(name, value)
 	}
-	files, err := filepath.Glob("examples/*/Caddyfile")
-	if err != nil || len(files) < 5 {
+	// One database for each, as nobody dials it.
+	dsns := map[string]string{
+		"postgres":  "postgres://mcp:not-a-secret@db.example.com/mcp?sslmode=verify-full",
+		"sqlserver": "sqlserver://mcp:not-a-secret@db.example.com?database=mcp",
+	}
+	files, err := filepath.Glob("*/Caddyfile")
+	if err != nil || len(files) < 8 {
 		t.Fatalf("examples %v, %v", files, err)
 	}
 	for _, file := range files {
-		adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(readFile(t, file)), map[string]any{"filename": file})
+		t.Setenv("MCP_OAUTH_DSN", dsns[filepath.Dir(file)])
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt(text, map[string]any{"filename": file})
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %v", file, err, warnings)
 			continue
