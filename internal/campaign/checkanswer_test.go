@@ -55,6 +55,9 @@ func mayFail(s *site, r *request, status int) bool {
 		// Or the body ended before its time; or the proxy cannot write the method; or a second
 		// handler of ours refuses the JWT that the first one made.
 		return s.name == "stripped" || s.name == "gone" || strings.HasPrefix(r.host, "gone.") || r.odd() || strings.ContainsAny(r.method, " \x00*")
+	case http.StatusServiceUnavailable:
+		// The client hangs up half of such a connection, which ends the look-up.
+		return r.odd()
 	case http.StatusNotImplemented:
 		return r.has("Transfer-Encoding")
 	case http.StatusHTTPVersionNotSupported:

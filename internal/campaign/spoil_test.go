@@ -55,7 +55,7 @@ var contentTypes = []string{
 
 // oddHeaders are those that the endpoints look at, or that something on the way does.
 var oddHeaders = []field{
-	{"Authorization", "Basic QmFkOmNyZWRlbnRpYWxz"}, {"Authorization", "Basic ===="}, {"Authorization", "Basic " + strings.Repeat("QQ", 3000)}, {"Authorization", "Bearer {access}"}, {"Authorization", "\x00"},
+	{"Authorization", "Basic QmFkOmNyZWRlbnRpYWxz"}, {"Authorization", "Basic ===="}, {"Authorization", "Basic " + strings.Repeat("QQ", 3000)}, {"Authorization", "Bearer {refresh}"}, {"Authorization", "\x00"},
 	{"Cookie", "{cookie}"}, {"Cookie", "{cookie}; {cookie}"}, {"Cookie", strings.Repeat("__Host-mcpo_f_1=x; ", 400)}, {"Cookie", "=;=;;;\"\xff"}, {"Cookie", "__Host-mcpo_b_=" + strings.Repeat("A", 5000)},
 	{"Origin", "{origin}"}, {"Origin", "null"}, {"Origin", "https://hostile.test"}, {"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}, {"Sec-Fetch-Site", "hostile"},
 	{"Accept", "application/json"}, {"Accept", strings.Repeat("text/html;q=0.1,", 500)}, {"Accept-Language", strings.Repeat("x-hostile,", 500)}, {"Accept-Language", "\xff"}, {"Content-Encoding", "gzip"}, {"Content-Encoding", "deflate, gzip"},
