@@ -5,6 +5,7 @@ package storetest
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -43,6 +44,7 @@ var basicTests = []test{
 		b.create(r)
 		b.wantStored(r)
 	}},
+	{"Key/another case is another key or none", testKeyCase},
 	{"Value/limit", testLimit},
 	{"Value/belongs to the caller", testAliasing},
 }
@@ -74,6 +76,36 @@ func testKeyParts(b *bench) {
 		for _, other := range all[i+1:] {
 			b.wantStored(other)
 		}
+	}
+}
+
+// testKeyCase asks for keys that differ in case alone. Keys are lower case by contract,
+// so a backend may refuse them; what it must not do is take them for the stored one.
+func testKeyCase(b *bench) {
+	r := b.record(1)
+	r.Site, r.ID = "abcdefabcdefabcd", "abcdef"+r.ID[6:]
+	r.Person = index("p")
+	b.create(r)
+	for _, k := range []store.Key{
+		{Site: r.Site, Kind: r.Kind, ID: strings.ToUpper(r.ID)},
+		{Site: strings.ToUpper(r.Site), Kind: r.Kind, ID: r.ID},
+		{Site: r.Site, Kind: "Grant", ID: r.ID},
+	} {
+		if _, err := b.store.Get(b.ctx, k); err == nil {
+			b.Errorf("Get(%v) found %v", k, r.Key)
+		}
+		u := next(r, "other case")
+		u.Key = k
+		if err := b.store.Update(b.ctx, u, r.Version); err == nil {
+			b.Errorf("Update(%v) changed %v", k, r.Key)
+		}
+		_ = b.store.Delete(b.ctx, k, store.Version{})
+		b.wantStored(r)
+		if b.store.Create(b.ctx, u) == nil {
+			b.wantStored(r)
+			b.wantErr(b.store.Delete(b.ctx, k, store.Version{}), nil)
+		}
+		b.wantStored(r)
 	}
 }
 
