@@ -68,7 +68,8 @@ func modulePackages(t *testing.T) []listed {
 // testSupport tells whether a package exists for tests, demonstrations and measurements
 // alone; it may link what production code may not.
 func testSupport(short string) bool {
-	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/e2e", "internal/faultproxy", "store/storetest")
+	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop",
+		"internal/caddyrun", "internal/campaign", "internal/e2e", "internal/faultproxy", "store/storetest")
 }
 
 // below tells whether a package or import is one of the given ones or inside one.
@@ -180,6 +181,8 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		azureSDK + "/azidentity":          {"internal/azure"},
 		azureSDK + "/data/aztables":       {"store/azuretable"},
 		azureSDK + "/data/azcosmos":       {"store/cosmos"},
+		"github.com/redis/go-redis":       {"store/redis"},
+		"github.com/alicebob/miniredis":   {},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},

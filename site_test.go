@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
@@ -124,16 +126,21 @@ func TestMemoryKeepsItsKey(t *testing.T) {
 // fakeStore is an Opener whose store is in memory.
 type fakeStore struct {
 	key    func() ([]byte, error)
+	wrap   func(store.Store) store.Store // nil: as it is
 	closed atomic.Bool
 }
 
 func (f *fakeStore) Identity() string { return "fake" }
 
 func (f *fakeStore) Open(_ context.Context, env store.Env) (store.Store, error) {
-	return closing{memory.New(memory.Options{}, env), &f.closed}, nil
+	inner := store.Store(closing{memory.New(memory.Options{}, env), &f.closed})
+	if f.wrap != nil {
+		inner = f.wrap(inner)
+	}
+	return inner, nil
 }
 
-func (f *fakeStore) MasterKey(ctx context.Context, _ store.Env) ([]byte, error) {
+func (f *fakeStore) MasterKey(ctx context.Context, _ store.Store, _ store.Env) ([]byte, error) {
 	if f.key == nil {
 		return bytes.Repeat([]byte{1}, 32), nil
 	}
@@ -217,14 +224,15 @@ func TestEndClosesTheStore(t *testing.T) {
 				if inUse {
 					s.uses.acquire()
 				}
-				streams := 1
-				s.services.Load().guard.Streams().Open([16]byte{}, func() { streams = 0 })
+				res := &policy.Resource{URL: "https://fake.example.com/mcp", Origin: "https://fake.example.com", Scopes: oauth.Scopes{"mcp"}}
+				admit(s, knowsGood(res.URL))
+				open := stream(t, s.services.Load().guard, guard.NewTarget(&policy.Policy{Streams: policy.DefaultStreams()}, res))
 				start := clock.System()
 				_ = s.Destruct()
 				if took := clock.System().Sub(start); took != 0 {
 					t.Errorf("took %v", took)
 				}
-				if streams != 0 {
+				if open.Err() == nil {
 					t.Error("a stream outlives the last handler")
 				}
 				if f.closed.Load() == inUse {

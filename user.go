@@ -3,6 +3,7 @@
 package mcpoauth
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"unicode"
@@ -19,44 +20,84 @@ import (
 const resourceVar = "mcp_oauth.resource"
 
 // userPlaceholders are what later handlers may use of a person.
-var userPlaceholders = []string{"id", "client_id", "name", "preferred_username", "email"}
+var userPlaceholders = []string{
+	"http.auth.user.id", "http.auth.user.client_id", "http.auth.user.name",
+	"http.auth.user.preferred_username", "http.auth.user.email",
+}
 
 // clearResource removes the variable, which the guard alone may set.
 func clearResource(r *http.Request) {
-	if caddyhttp.GetVar(r.Context(), resourceVar) != nil {
-		caddyhttp.SetVar(r.Context(), resourceVar, nil)
+	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+		delete(vars, resourceVar)
 	}
 }
 
 // clearUser removes what an outer handler may have said about the person, so that a
 // refused request has no identity. Requests that are not ours keep theirs.
-func clearUser(r *http.Request) {
-	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+func clearUser(repl *caddy.Replacer) {
 	if repl == nil {
 		return
 	}
 	for _, p := range userPlaceholders {
-		repl.Delete("http.auth.user." + p)
+		repl.Delete(p)
 	}
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return repl
 }
 
 // setUser publishes who the request is from: placeholders, the variable by which a site
 // can match the resource, and fields of the access log.
-func setUser(r *http.Request, pass *guard.Pass) {
-	a := pass.Access
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", headerText(a.Person.Subject))
-		repl.Set("http.auth.user.client_id", headerText(a.Client))
-		repl.Set("http.auth.user.name", headerText(a.Person.Name))
-		repl.Set("http.auth.user.preferred_username", headerText(a.Person.PreferredUsername))
-		if a.Person.EmailVerified {
-			repl.Set("http.auth.user.email", headerText(a.Person.Email))
-		}
+func (in *instance) setUser(r *http.Request, repl *caddy.Replacer, pass *guard.Pass) {
+	if repl != nil {
+		// A text that nobody asks for is never made.
+		repl.Map(user{pass}.placeholder)
 	}
-	caddyhttp.SetVar(r.Context(), resourceVar, pass.Resource.URL)
-	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Add(zap.String("mcp_client_id", a.Client))
-		extra.Add(zap.String("mcp_resource", pass.Resource.URL))
+	ctx := r.Context()
+	caddyhttp.SetVar(ctx, resourceVar, in.resourceVars[pass.Resource()])
+	if logsAccess(ctx) {
+		addLogFields(ctx, zap.String("mcp_client_id", pass.Client()), zap.String("mcp_resource", pass.Resource()))
+	}
+}
+
+// user is the person behind a request, for placeholders.
+type user struct{ pass *guard.Pass }
+
+// placeholder implements caddy.ReplacerFunc.
+func (u user) placeholder(key string) (any, bool) {
+	switch key {
+	case "http.auth.user.id":
+		return headerText(u.pass.Subject()), true
+	case "http.auth.user.client_id":
+		return headerText(u.pass.Client()), true
+	case "http.auth.user.name":
+		return headerText(u.pass.Name()), true
+	case "http.auth.user.preferred_username":
+		return headerText(u.pass.PreferredUsername()), true
+	case "http.auth.user.email":
+		email := u.pass.Email()
+		return headerText(email), email != ""
+	}
+	return nil, false
+}
+
+// logsAccess tells whether the web server writes access logs at all: the fields of a line
+// that nobody writes cost nothing.
+func logsAccess(ctx context.Context) bool {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server != nil && server.Logs != nil
+}
+
+// addLogFields adds fields to the request's line in the access log.
+func addLogFields(ctx context.Context, fields ...zap.Field) {
+	extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	for _, f := range fields {
+		extra.Add(f)
 	}
 }
 

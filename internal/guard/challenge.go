@@ -14,32 +14,35 @@ import (
 // refusal gives the same bytes: some clients compare them to notice that they go round
 // in circles. No value has a comma or a quote, because some clients split there without
 // parsing.
-func challenge(r *policy.Resource, slash bool, no *refusal) string {
-	var b strings.Builder
-	b.WriteString(`Bearer resource_metadata="`)
-	b.WriteString(route.MetadataURL(r, slash))
-	b.WriteByte('"')
-	if s := challengeScopes(r, no); s != "" {
-		b.WriteString(`, scope="`)
-		b.WriteString(s)
-		b.WriteByte('"')
+func (t *Target) challenge(slash bool, no *refusal) string {
+	start := t.challenges[0]
+	if slash {
+		start = t.challenges[1]
 	}
-	if !no.silent {
-		b.WriteString(`, error="`)
-		b.WriteString(string(no.err.Code))
-		b.WriteString(`", error_description="`)
-		b.WriteString(quotable(no.err.Description))
-		b.WriteByte('"')
+	if len(no.granted) > 0 {
+		start = challengeStart(t.Resource, slash, no.granted)
 	}
-	return b.String()
+	if no.silent {
+		return start
+	}
+	return start + `, error="` + string(no.err.Code) + `", error_description="` + quotable(no.err.Description) + `"`
+}
+
+// challengeStart is what a challenge of a resource begins with.
+func challengeStart(r *policy.Resource, slash bool, granted oauth.Scopes) string {
+	start := `Bearer resource_metadata="` + route.MetadataURL(r, slash) + `"`
+	if s := challengeScopes(r, granted); s != "" {
+		start += `, scope="` + s + `"`
+	}
+	return start
 }
 
 // challengeScopes are what the client should ask for: what the resource needs, and after
 // insufficient_scope also what the token has, since many clients replace their scopes by
 // those of the challenge. MCP authorization: servers SHOULD NOT include offline_access.
-func challengeScopes(r *policy.Resource, no *refusal) string {
+func challengeScopes(r *policy.Resource, granted oauth.Scopes) string {
 	var out []string
-	for _, s := range no.granted.Union(r.Scopes) {
+	for _, s := range granted.Union(r.Scopes) {
 		// A scope may contain a comma (RFC 6749 §3.3), but not in here.
 		if s != oauth.OfflineAccess && oauth.ValidScope(s) && !strings.Contains(s, ",") {
 			out = append(out, s)
