@@ -27,6 +27,8 @@ func TestExamplesAreValid(t *testing.T) {
 		"ENTRA_CLIENT_SECRET": "not-a-secret",
 		"OIDC_CLIENT_ID":      "mcp",
 		"OIDC_CLIENT_SECRET":  "not-a-secret",
+		"REDIS_PASSWORD":      "not-a-secret",
+		"MCP_ENCRYPTION_KEY":  "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"XDG_DATA_HOME":       t.TempDir(),
 	} {
 		t.Setenv(name, value)
