@@ -37,7 +37,9 @@ var samples = map[string]verdicts{
 			return err
 		})
 	},
-	"jose": jwttest.NodeVerdicts,
+	"jose": func(t *testing.T, issuer, audience string, tokens []string) []bool {
+		return jwttest.NodeVerdicts(t, "javascript/verify.mjs", issuer, audience, tokens)
+	},
 }
 
 func each(t *testing.T, tokens []string, verify func(context.Context, string) error) []bool {

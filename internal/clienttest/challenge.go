@@ -5,6 +5,7 @@ package clienttest
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
@@ -43,7 +44,7 @@ func typeScriptChallenge(schemes ...string) func([]string) (Challenge, error) {
 	return func(values []string) (Challenge, error) {
 		header := strings.Join(values, ", ")
 		words := strings.Split(header, " ")
-		if len(words) < 2 || words[1] == "" || !among(strings.ToLower(words[0]), schemes) {
+		if len(words) < 2 || words[1] == "" || !slices.Contains(schemes, strings.ToLower(words[0])) {
 			return Challenge{}, errNoBearer
 		}
 		c := allByPattern(header)
@@ -52,15 +53,6 @@ func typeScriptChallenge(schemes ...string) func([]string) (Challenge, error) {
 		}
 		return c, nil
 	}
-}
-
-func among(s string, all []string) bool {
-	for _, one := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 // pythonChallenge is extract_field_from_www_auth of src/mcp/client/auth/utils.py, which does

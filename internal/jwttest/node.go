@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -27,13 +26,12 @@ for (const token of JSON.parse(readFileSync(0, 'utf8'))) {
 console.log(JSON.stringify(verdicts))
 `
 
-// NodeVerdicts tells of each token whether the JavaScript sample accepts it, run by a real
-// Node.js with the real library. The test is skipped where they are missing.
-func NodeVerdicts(t *testing.T, issuer, audience string, tokens []string) []bool {
+// NodeVerdicts tells of each token whether the JavaScript sample in the file accepts it, run
+// by a real Node.js with the real library. The test is skipped where they are missing.
+func NodeVerdicts(t *testing.T, file, issuer, audience string, tokens []string) []bool {
 	t.Helper()
 	node, modules := mcptest.Node(t)
-	_, here, _, _ := runtime.Caller(0)
-	sample, err := os.ReadFile(filepath.Join(filepath.Dir(here), "../../examples/verify-jwt/javascript/verify.mjs"))
+	sample, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
