@@ -27,6 +27,7 @@ var handlerWords = words[Handler]{
 	"registration":   {usage: registrationUsage, parse: parseRegistration},
 	"login":          {usage: loginUsage, parse: parseLogin},
 	"tokens":         {usage: tokensUsage, parse: parseTokens},
+	"streams":        {usage: streamsUsage, parse: parseStreams},
 }
 
 // parseCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -37,6 +38,10 @@ var handlerWords = words[Handler]{
 //			name            <text>
 //			scopes          <scope>...
 //			allowed_origins <origin>...
+//			audience        <uri>
+//			forward {
+//				header <name> <claim>
+//			}
 //		}
 //		provider entra|oidc {
 //			...
@@ -77,10 +82,15 @@ var handlerWords = words[Handler]{
 //			guard_cache     <duration>
 //			provider_outage <duration>
 //		}
+//		streams {
+//			max_age     <duration>
+//			per_session <number>
+//		}
 //	}
 //
-// Words with a list append when they are written again; resource, encryption_key, scope,
-// allow, client, secret and redirect_uri may repeat; any other word twice is an error.
+// Words with a list append when they are written again; resource, header, encryption_key,
+// scope, allow, client, secret and redirect_uri may repeat; any other word twice is an
+// error.
 //
 // Values without placeholders are checked here, so that errors have a position. What can
 // only be judged with everything resolved is checked when the handler is provisioned.

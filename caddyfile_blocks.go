@@ -14,7 +14,9 @@ import (
 
 // How to write the words that have a block, on one line.
 const (
-	resourceUsage     = "resource <url> { name; scopes; allowed_origins }"
+	resourceUsage     = "resource <url> { name; scopes; allowed_origins; audience; forward }"
+	forwardUsage      = "forward { header <name> <claim> }"
+	headerUsage       = "header <name> <claim>"
 	providerUsage     = "provider entra|oidc { ... }"
 	storeUsage        = "store memory|file [<path>] { ... }"
 	scopeUsage        = "scope <name> { description; implies }"
@@ -24,12 +26,24 @@ const (
 	loginUsage        = "login { title <text>; support <e-mail or url> }"
 	tokensUsage       = "tokens { access <duration>; refresh <duration>; ... }"
 	rateUsage         = "rate <events> <window>"
+	streamsUsage      = "streams { max_age <duration>; per_session <number> }"
 )
 
 var resourceWords = words[Resource]{
 	"name":            scalar("name <text>", checkText, func(r *Resource) *string { return &r.Name }),
 	"scopes":          several("scopes <scope>...", checkScope, func(r *Resource) *[]string { return &r.Scopes }),
 	"allowed_origins": several("allowed_origins <origin>...", checkOrigin, func(r *Resource) *[]string { return &r.AllowedOrigins }),
+	"audience":        scalar("audience <uri>", checkAudience, func(r *Resource) *string { return &r.Audience }),
+	"forward":         {usage: forwardUsage, parse: parseForward},
+}
+
+var forwardWords = words[Forward]{
+	"header": {usage: headerUsage, repeats: true, parse: parseForwardHeader},
+}
+
+var streamsWords = words[Streams]{
+	"max_age":     scalar("max_age <duration>", checkStreamAge, func(s *Streams) *Duration { return &s.MaxAge }),
+	"per_session": scalar("per_session <number>", checkStreams, func(s *Streams) *caddyhttp.WeakString { return &s.PerSession }),
 }
 
 var scopeWords = words[Scope]{
@@ -91,6 +105,35 @@ func parseResource(d *caddyfile.Dispenser, h *Handler) (err error) {
 	}
 	h.Resource = append(h.Resource, r)
 	return nil
+}
+
+func parseForward(d *caddyfile.Dispenser, r *Resource) error {
+	if err := needBlock(d, forwardUsage); err != nil {
+		return err
+	}
+	r.Forward = new(Forward)
+	if err := forwardWords.block(d, "forward", r.Forward); err != nil {
+		return err
+	}
+	if err := r.Forward.checkRequired(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func parseForwardHeader(d *caddyfile.Dispenser, f *Forward) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Errf("header has %d values and takes two: write %s, such as header X-User-Email email", len(args), headerUsage)
+	}
+	if err := surface.CheckUnresolved(args[0], checkHeaderName); err != nil {
+		return d.WrapErr(err)
+	}
+	if err := surface.CheckUnresolved(args[1], checkClaim); err != nil {
+		return d.WrapErr(err)
+	}
+	f.Header = append(f.Header, ForwardHeader{Name: args[0], Claim: args[1]})
+	return noBlock(d, headerUsage)
 }
 
 func parseScope(d *caddyfile.Dispenser, h *Handler) (err error) {
@@ -183,6 +226,14 @@ func parseTokens(d *caddyfile.Dispenser, h *Handler) error {
 	}
 	h.Tokens = new(Tokens)
 	return tokensWords.block(d, "tokens", h.Tokens)
+}
+
+func parseStreams(d *caddyfile.Dispenser, h *Handler) error {
+	if err := needBlock(d, streamsUsage); err != nil {
+		return err
+	}
+	h.Streams = new(Streams)
+	return streamsWords.block(d, "streams", h.Streams)
 }
 
 // parseGuest reads the module that follows, such as "entra" with its block.

@@ -58,6 +58,30 @@ var everyValue = []struct {
 		[]string{"*", "null", "app.example.com", "https://app.example.com/", "https://App.example.com", "https://app.example.com:443", "http://a:80", "https://a:", "https://u@a", "https://*.example.com", "file://x"},
 	},
 	{
+		"audience", "resource https://mcp.example.com/mcp {\naudience VALUE\n}\n" + testProvider,
+		[]string{"api://payroll", "https://backend.example.com/mcp/", "urn:example:payroll"},
+		[]string{"payroll", "https://", "https://a.example.com#x", `"api://a b"`, "api:", "//a.example.com", `""`, "api://bücher"},
+	},
+	{
+		"header", "resource https://mcp.example.com/mcp {\nforward {\nheader VALUE email\n}\n}\n" + testProvider,
+		[]string{"X-User-Email", "Remote-User", "X1"},
+		[]string{
+			"X_User", "X.User", "-X", "X-", "1X", `"X User"`, "Ünser", "Authorization", "cookie", "Host", "Mcp-Session-Id", "X-Forwarded-User",
+			"Connection", "DPoP", `""`, strings.Repeat("x", 201),
+		},
+	},
+	{
+		"header", "resource https://mcp.example.com/mcp {\nforward {\nheader X-User VALUE\n}\n}\n" + testProvider,
+		[]string{"sub", "client_id", "scope", "name", "preferred_username", "email", "oid", "tid", "roles"},
+		[]string{"exp", "Email", "groups", "http.auth.user.id", `""`},
+	},
+	{
+		"max_age", testBase + "streams {\nmax_age VALUE\n}", []string{"1s", "1h", "24h"}, []string{"0", "25h", "1ms", "long", `""`},
+	},
+	{
+		"per_session", testBase + "streams {\nper_session VALUE\n}", []string{"1", "64", "10000"}, []string{"0", "-1", "10001", "many", "064", `""`},
+	},
+	{
 		"encryption_key", testBase + "encryption_key VALUE",
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__________________________________________8"},
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==", "not-base64!", `"correct horse battery staple"`},
@@ -160,7 +184,7 @@ func TestOneCheckServesParserAndProvision(t *testing.T) {
 	}
 	eachWord(func(full string, _ bool) {
 		word := full[strings.LastIndexByte(full, '.')+1:]
-		block := map[string]bool{"provider": true, "store": true, "allow": true, "registration": true, "login": true, "tokens": true}
+		block := map[string]bool{"provider": true, "store": true, "allow": true, "registration": true, "login": true, "tokens": true, "streams": true, "forward": true}
 		if !tested[word] && !block[word] {
 			t.Errorf("%s is not tested", full)
 		}

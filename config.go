@@ -27,6 +27,46 @@ type Resource struct {
 	// `https://app.example.com`. The resource's own origin and loopback always may.
 	// Default: none.
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
+
+	// The `aud` of the JWT that the MCP server gets (RFC 9068 §2.2): an absolute URI, such
+	// as `api://payroll`. Servers with the same audience accept each other's JWTs.
+	// Default: the URL of the resource.
+	Audience string `json:"audience,omitempty"`
+
+	// Headers that tell the MCP server who the person is, beside the JWT. Default: none.
+	Forward *Forward `json:"forward,omitempty"`
+}
+
+// Forward says which claims the MCP server gets as headers.
+type Forward struct {
+	// The headers. Each is removed from every request, in every spelling that a server
+	// could take for it, before ours is set. At least one is required.
+	Header []ForwardHeader `json:"header,omitempty"`
+}
+
+// ForwardHeader is a header with the value of one claim. Control characters are dropped;
+// `%` and everything outside ASCII are percent-encoded as UTF-8. Roles are joined by commas
+// (a comma within one is percent-encoded), scopes by spaces.
+type ForwardHeader struct {
+	// The name of the header: letters, digits and hyphens. Required.
+	Name string `json:"name"`
+
+	// The claim of the JWT: `sub`, `client_id`, `scope`, `name`, `preferred_username`,
+	// `email`, `oid`, `tid` or `roles`. A claim that is absent leaves the header absent.
+	// Required.
+	Claim string `json:"claim"`
+}
+
+// Streams bound the answers that stay open: event streams (text/event-stream) and
+// connections that were upgraded.
+type Streams struct {
+	// How long one stream may stay open; 1s to 24h. A client opens the next one and shows
+	// its token again. Default: 1h.
+	MaxAge Duration `json:"max_age,omitempty"`
+
+	// How many streams one sign-in may have open on one node; 1 to 10000. Beyond that a
+	// request that accepts an event stream gets 429. Default: 64.
+	PerSession caddyhttp.WeakString `json:"per_session,omitempty"`
 }
 
 // Scope declares a scope. It must be reachable: needed by a resource, or implied by a

@@ -18,6 +18,7 @@ var (
 	errNoResource      = errors.New("resource is missing: write the URL that people paste into their client, such as resource https://mcp.example.com/mcp")
 	errNoProvider      = errors.New("provider is missing: write who signs people in, as " + providerUsage)
 	errEmptyAllow      = errors.New("allow has no rule, which would let nobody in: write a rule such as domain example.com, or remove the block")
+	errEmptyForward    = errors.New("forward has no header: write one such as header X-User-Email email, or remove the block")
 	errRegistrationOff = errors.New("registration is off and has further words: remove off, or the words")
 )
 
@@ -27,6 +28,13 @@ func (h *Handler) checkRequired() error {
 	}
 	if len(h.ProviderRaw) == 0 {
 		return errNoProvider
+	}
+	return nil
+}
+
+func (f *Forward) checkRequired() error {
+	if f != nil && len(f.Header) == 0 {
+		return errEmptyForward
 	}
 	return nil
 }
@@ -55,7 +63,7 @@ func (r *Registration) checkRequired() error {
 // checkPolicy checks the values of a policy against each other.
 func checkPolicy(p *policy.Policy) error {
 	for _, check := range []func(*policy.Policy) error{
-		checkDistinctResources, checkIssuerApart, checkImplied, checkCycles, checkReached,
+		checkDistinctResources, checkIssuerApart, checkForward, checkImplied, checkCycles, checkReached,
 	} {
 		if err := check(p); err != nil {
 			return err

@@ -8,12 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
-	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
 )
@@ -22,34 +20,29 @@ var (
 	errNotProvisioned = oauth.Unavailable(errors.New("the configuration of this handler is gone or incomplete"))
 	errMisdirected    = oauth.New(oauth.InvalidRequest, "This host does not serve the resource.").WithStatus(http.StatusMisdirectedRequest)
 	errBadPath        = oauth.New(oauth.InvalidRequest, "The path is not in its simplest form.")
-	errTooEarly       = oauth.New(oauth.InvalidRequest, "Send the request again after the TLS handshake.").WithStatus(http.StatusTooEarly)
 )
 
 // ServeHTTP decides whose request it is and answers it or lets it through. It returns no
 // error of its own: an error route could otherwise proxy what was refused.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	in := h.instance
-	if !in.acquire() {
+	if !in.usable() {
 		// Nobody can tell any more what the query holds, or write it down without.
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		oauth.WriteError(w, errNotProvisioned, "")
 		return nil
 	}
-	release := sync.OnceFunc(in.site.uses.done)
-	defer release()
-
 	dropH2C(r)
 	clearResource(r)
 	to := in.table.Route(in.matchHost(r), originalPath(r), r.URL.EscapedPath())
-	if to.Kind != route.Next {
-		clearUser(r)
-	}
-	switch to.Kind {
-	case route.Next:
-		release()
+	if to.Kind == route.Next {
+		in.stripForwarded(r)
 		return next.ServeHTTP(w, r)
+	}
+	clearUser(r)
+	switch to.Kind {
 	case route.Guarded:
-		return in.guarded(w, r, next, to, release)
+		return in.guarded(w, r, next, to)
 	case route.Document, route.Endpoint, route.NotFound:
 		in.answer(w, r, to)
 	case route.Misdirected:
@@ -71,6 +64,11 @@ func (in *instance) answer(w http.ResponseWriter, r *http.Request, to route.Rout
 	c := authserver.Call{Endpoint: to.Endpoint, Address: clientAddress(r), Ref: newRef()}
 	w, done := in.logHere(w, r, c.Ref)
 	defer done()
+	if !in.site.uses.acquire() {
+		oauth.WriteError(w, errNotProvisioned, c.Ref)
+		return
+	}
+	defer in.site.uses.done()
 	switch {
 	case to.Kind == route.NotFound:
 		in.server.NoDocument(w, r, c)
@@ -78,48 +76,13 @@ func (in *instance) answer(w http.ResponseWriter, r *http.Request, to route.Rout
 		in.server.ServerMetadata(w, r, c)
 	case to.Kind == route.Document && to.Document == route.ProtectedResource:
 		in.server.ResourceMetadata(w, r, c, to.Resource, to.Slash)
-	case earlyData(r):
-		in.logRefusal(r, errTooEarly, c.Ref)
-		oauth.WriteError(w, errTooEarly, c.Ref)
+	case oauth.EarlyData(r):
+		// Also a GET: the callback's takes a login to its end.
+		in.logRefusal(r, oauth.ErrEarlyData, c.Ref)
+		oauth.WriteError(w, oauth.ErrEarlyData, c.Ref)
 	default:
 		in.server.Serve(w, r, c)
 	}
-}
-
-// guarded lets a request with a good token through, with a JWT in its place. The site is
-// released before the next handler runs: an answer may last for hours.
-func (in *instance) guarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to route.Route, release func()) error {
-	if guard.Preflight(w, r, to.Resource) {
-		return nil
-	}
-	req := guard.Request{HTTP: r, Policy: in.policy, Resource: to.Resource, Slash: to.Slash}
-	sv, err := in.site.open(r.Context())
-	if err != nil {
-		in.refusedByGuard(w, r, nil, req, err)
-		return nil
-	}
-	pass, err := sv.guard.Admit(r.Context(), req)
-	if err != nil {
-		in.refusedByGuard(w, r, sv.guard, req, err)
-		return nil
-	}
-	setUser(r, pass)
-	pass.Apply(r)
-	release()
-	gw, gr := pass.Wrap(w, r, newRef)
-	defer gw.Close()
-	return next.ServeHTTP(gw, gr)
-}
-
-// refusedByGuard writes the guard's no; g may be nil when there is no guard yet.
-func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *guard.Guard, req guard.Request, err error) {
-	ref := newRef()
-	w, done := in.logRefused(w, r, err, ref)
-	defer done()
-	if strings.HasPrefix(in.policy.Issuer, "https:") {
-		w.Header().Set("Strict-Transport-Security", authserver.HSTS)
-	}
-	g.Refuse(w, req, err, ref)
 }
 
 // refuse answers what is nobody's, in the form that programs read.
@@ -145,15 +108,6 @@ func dropH2C(r *http.Request) {
 			}
 		}
 	}
-}
-
-// earlyData tells whether an unsafe request could be a replay (RFC 8470 §3).
-func earlyData(r *http.Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return false
-	}
-	return r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1"
 }
 
 // originalPath is the path as the client sent it, before any rewrite.

@@ -157,6 +157,23 @@ func (f lookupFunc) Access(ctx context.Context, token string) (*guard.Access, er
 	return f(ctx, token)
 }
 
+func (lookupFunc) Authentic(context.Context, string) error { return nil }
+func (lookupFunc) Alive(context.Context, [16]byte) error   { return nil }
+
+// stream opens an event stream with the token "good" and returns the context of the
+// request as the backend sees it.
+func stream(t *testing.T, g *guard.Guard, target *guard.Target) context.Context {
+	t.Helper()
+	r := prepared(http.MethodGet, target.Resource.URL, "Authorization", "Bearer good", "Accept", "text/event-stream")
+	pass, err := g.Admit(r.Context(), guard.Request{HTTP: r, Target: target, Began: clock.System()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pass.Close)
+	_, gr := pass.Wrap(httptest.NewRecorder(), r, newRef)
+	return gr.Context()
+}
+
 // opened are the services of a handler's site.
 func opened(t *testing.T, h *Handler) *services {
 	t.Helper()
@@ -169,17 +186,20 @@ func opened(t *testing.T, h *Handler) *services {
 
 // admitGood puts a guard into the site that knows one token, "good".
 func admitGood(h *Handler) {
-	site := h.instance.site
-	known := func(_ context.Context, token string) (*guard.Access, error) {
+	admit(h.instance.site, knowsGood(h.instance.policy.Resources[0].URL))
+}
+
+// knowsGood knows one token, "good", for a resource.
+func knowsGood(resource string) lookupFunc {
+	return func(_ context.Context, token string) (*guard.Access, error) {
 		if token != "good" {
 			return nil, oauth.New(oauth.InvalidToken, "The access token is not valid.")
 		}
 		return &guard.Access{
-			Client: "dcr_1", Resource: h.instance.policy.Resources[0].URL, Scopes: oauth.Scopes{"mcp"}, Expires: clock.System().Add(time.Hour),
+			Client: "dcr_1", Resource: resource, Scopes: oauth.Scopes{"mcp"}, Expires: clock.System().Add(time.Hour),
 			Person: provider.Person{Subject: "jane", Name: "Jane\r\nX-Role: admin", Email: "jane@example.com"},
 		}, nil
 	}
-	admit(site, lookupFunc(known))
 }
 
 func admit(s *site, l guard.Lookup) {

@@ -26,6 +26,9 @@ func (l *lease) acquire() bool {
 	}
 }
 
+// closed tells whether close was called. It waits for nobody.
+func (l *lease) closed() bool { return l.state.Load()&1 == 1 }
+
 // done ends one use. A request does not wait for the end of a site that it happened to
 // use last.
 func (l *lease) done() {

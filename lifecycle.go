@@ -15,7 +15,9 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/pages"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
@@ -32,8 +34,15 @@ type instance struct {
 	log    *slog.Logger
 	config any // of which generation
 
+	targets map[*policy.Resource]*guard.Target
+	// resourceVars are the values of the variable of that name, ready to be set.
+	resourceVars map[string]any
+
 	givenBack   sync.Once
 	misdirected sync.Once // the first one is explained
+	// refusals and undecided bound the lines about requests that were refused, and about
+	// those that nobody could decide.
+	refusals, undecided sampler
 }
 
 // Provision sets up the handler. It opens, dials and writes nothing: a configuration is
@@ -48,7 +57,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading events app: %w", err)
 	}
 	events := app.(*caddyevents.App)
-	in := &instance{settings: s, table: route.New(s.policy), log: ctx.Slogger()}
+	in := &instance{
+		settings: s, table: route.New(s.policy), log: ctx.Slogger(),
+		targets: targetsOf(s.policy), resourceVars: make(map[string]any),
+	}
+	for _, r := range s.policy.Resources {
+		in.resourceVars[r.URL] = r.URL
+	}
 	if err := join(events, s); err != nil {
 		return err
 	}
@@ -60,6 +75,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if err := in.buildServer(); err != nil {
 		return err
+	}
+	if err := registerMetrics(ctx); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
 	}
 	in.warn()
 	return events.On("started", startedHandler{in})
@@ -126,7 +144,7 @@ type startedHandler struct{ in *instance }
 
 // Handle implements caddyevents.Handler.
 func (s startedHandler) Handle(context.Context, caddy.Event) error {
-	if s.in.acquire() {
+	if s.in.usable() && s.in.site.uses.acquire() {
 		defer s.in.site.uses.done()
 		liveLogs.started(s.in, s.in.log)
 		s.in.site.started(s.in)
@@ -134,11 +152,11 @@ func (s startedHandler) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// acquire tells whether the site may be used; site.uses.done must follow if so. A request
-// that reaches the handler of a former configuration is served as long as the site lives
-// on in the present one.
-func (in *instance) acquire() bool {
-	return in != nil && in.server != nil && in.site.uses.acquire()
+// usable tells whether the handler is complete and its site lives. A request that reaches
+// the handler of a former configuration is served as long as the site lives on in the
+// present one.
+func (in *instance) usable() bool {
+	return in != nil && in.server != nil && !in.site.uses.closed()
 }
 
 // Cleanup gives back what Provision took, be it complete or not. It does not wait for

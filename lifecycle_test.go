@@ -147,11 +147,11 @@ func TestReloadWithOtherKeys(t *testing.T) {
 	if a == b || a.store != b.store {
 		t.Errorf("sites shared: %v, stores shared: %v", a == b, a.store == b.store)
 	}
-	streamEnded := false
-	opened(t, h).guard.Streams().Open([16]byte{}, func() { streamEnded = true })
+	admitGood(h)
+	open := stream(t, opened(t, h).guard, h.instance.targets[h.instance.policy.Resources[0]])
 	first.stop()
-	if references(a) != 0 || !streamEnded {
-		t.Errorf("%d references, stream ended: %v", references(a), streamEnded)
+	if references(a) != 0 || open.Err() == nil {
+		t.Errorf("%d references, stream ended: %v", references(a), open.Err())
 	}
 	if _, err := opened(t, h2).vault.Keyring(t.Context()); err != nil {
 		t.Errorf("after the end of the other site: %v", err)

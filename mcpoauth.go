@@ -83,6 +83,9 @@ type Handler struct {
 	// How long everything lives that ends by itself.
 	Tokens *Tokens `json:"tokens,omitempty"`
 
+	// How long and how many answers may stay open.
+	Streams *Streams `json:"streams,omitempty"`
+
 	instance *instance
 }
 

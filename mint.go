@@ -91,6 +91,14 @@ func (m *minter) signer(ctx context.Context) (*tokens.Signer, error) {
 // lookup is grants.Service as the guard sees it.
 type lookup struct{ grants *grants.Service }
 
+// Authentic implements guard.Lookup.
+func (l lookup) Authentic(ctx context.Context, token string) error {
+	return l.grants.Authentic(ctx, token)
+}
+
+// Alive implements guard.Lookup.
+func (l lookup) Alive(ctx context.Context, grant [16]byte) error { return l.grants.Alive(ctx, grant) }
+
 // Access implements guard.Lookup.
 func (l lookup) Access(ctx context.Context, token string) (*guard.Access, error) {
 	a, err := l.grants.Access(ctx, token)
@@ -98,6 +106,6 @@ func (l lookup) Access(ctx context.Context, token string) (*guard.Access, error)
 		return nil, err
 	}
 	return &guard.Access{
-		Grant: a.Grant, Client: a.Client, Person: a.Person, Resource: a.Resource, Scopes: a.Scopes, Expires: a.Expires,
+		Grant: a.Grant, Record: grants.RecordID(a.Grant), Client: a.Client, Person: a.Person, Resource: a.Resource, Scopes: a.Scopes, Expires: a.Expires,
 	}, nil
 }

@@ -33,7 +33,7 @@ type masterKeyer interface {
 // pooledStore is one store handle, shared by everyone whose configuration means the same
 // data. It opens at first use.
 type pooledStore struct {
-	store.Store
+	*lazystore.Store
 	opener store.Opener
 	env    store.Env
 

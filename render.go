@@ -32,8 +32,9 @@ func (s *settings) render(options string) {
 			s.rules.RegistrationOff, s.rules.RedirectHosts, s.rules.Rate,
 			s.rules.Window,
 		}),
-		"login":  canonical([]string{s.title, s.support}),
-		"tokens": canonical(p.Lifetimes),
+		"login":   canonical([]string{s.title, s.support}),
+		"tokens":  canonical(p.Lifetimes),
+		"streams": canonical(p.Streams),
 	}
 	p.Fingerprint = digest(canonical(s.words))
 }

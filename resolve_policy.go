@@ -4,6 +4,7 @@ package mcpoauth
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -20,6 +21,7 @@ func (r *resolver) policy(h *Handler) *policy.Policy {
 		Scopes:              r.scopes(h.Scope),
 		Allow:               r.allow(h.Allow),
 		Lifetimes:           r.lifetimes(h.Tokens),
+		Streams:             r.streams(h.Streams),
 		RegistrationEnabled: h.Registration == nil || !h.Registration.Off,
 	}
 	for _, raw := range h.Resource {
@@ -45,6 +47,10 @@ func (r *resolver) resource(raw Resource) *policy.Resource {
 		Name:           r.optional(where+": name", raw.Name, checkText),
 		Scopes:         r.list(where+": scopes", raw.Scopes, checkScope),
 		AllowedOrigins: r.list(where+": allowed_origins", raw.AllowedOrigins, checkOrigin),
+		Forward:        r.forward(where+": forward", raw.Forward),
+	}
+	if raw.Audience != "" {
+		res.Audience = r.value(where+": audience", raw.Audience, checkAudience)
 	}
 	if res.Name == "" {
 		res.Name = u.Hostname()
@@ -53,6 +59,20 @@ func (r *resolver) resource(raw Resource) *policy.Resource {
 		res.Scopes = oauth.Scopes{defaultScope}
 	}
 	return res
+}
+
+func (r *resolver) forward(where string, raw *Forward) []policy.ForwardHeader {
+	r.fail(where, raw.checkRequired())
+	if raw == nil {
+		return nil
+	}
+	var out []policy.ForwardHeader
+	for _, h := range raw.Header {
+		name := r.value(where+": header", h.Name, checkHeaderName)
+		claim := r.value(where+": header "+name, h.Claim, checkClaim)
+		out = append(out, policy.ForwardHeader{Name: http.CanonicalHeaderKey(name), Claim: policy.Claim(claim)})
+	}
+	return out
 }
 
 func (r *resolver) scopes(raw []Scope) map[string]policy.Scope {

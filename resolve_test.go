@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 	if p.Issuer != "https://mcp.example.com:8443/oauth" {
 		t.Errorf("issuer: %s", p.Issuer)
 	}
-	if p.Lifetimes != policy.DefaultLifetimes() || !p.RegistrationEnabled || len(p.Allow) > 0 || p.Fingerprint == "" {
+	if p.Lifetimes != policy.DefaultLifetimes() || p.Streams != policy.DefaultStreams() || !p.RegistrationEnabled || len(p.Allow) > 0 || p.Fingerprint == "" {
 		t.Errorf("policy: %+v", p)
 	}
 	if s.rules.Rate != 20 || s.rules.Window != time.Minute || s.rules.RegistrationOff || !slices.Equal(s.rules.Scopes, p.AllScopes()) {
@@ -83,6 +83,10 @@ resource https://{env.MCPOAUTH_TEST_HOST}/mcp {
 	name Payroll
 	scopes read write
 	allowed_origins https://app.example.com
+	audience api://payroll
+	forward {
+		header x-user-email email
+	}
 }
 `+testProvider+`
 encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
@@ -113,10 +117,20 @@ login {
 tokens {
 	access {env.MCPOAUTH_TEST_LIFE}
 	guard_cache 0
+}
+streams {
+	max_age 2h
+	per_session 3
 }`)
 	p := s.policy
 	if p.Issuer != "https://mcp.example.com/oauth" || p.Resources[0].URL != "https://mcp.example.com/mcp" || p.Resources[0].Name != "Payroll" {
 		t.Errorf("issuer %s, resource %+v", p.Issuer, p.Resources[0])
+	}
+	if r := p.Resources[0]; r.Audience != "api://payroll" || !slices.Equal(r.Forward, []policy.ForwardHeader{{Name: "X-User-Email", Claim: policy.ClaimEmail}}) {
+		t.Errorf("audience %s, forward %+v", r.Audience, r.Forward)
+	}
+	if p.Streams != (policy.Streams{MaxAge: 2 * time.Hour, PerSession: 3}) {
+		t.Errorf("streams: %+v", p.Streams)
 	}
 	wantAllow := policy.Allow{
 		{{Attribute: "role", Values: []string{"A", "B"}}, {Attribute: "role", Values: []string{"C"}}, {Attribute: "domain", Values: []string{"example.com"}}},
@@ -176,6 +190,7 @@ func TestWordsTellSettingsApart(t *testing.T) {
 		"registration":   "registration off",
 		"login":          "login {\ntitle x\n}",
 		"tokens":         "tokens {\naccess 2h\n}",
+		"streams":        "streams {\nmax_age 2h\n}",
 	}
 	base := settingsOf(t, testBase)
 	if d := base.firstDifference(settingsOf(t, testBase+"tokens {\naccess 60m\n}\nissuer https://mcp.example.com/oauth")); d != "" {

@@ -61,6 +61,8 @@ type site struct {
 	wake   chan struct{}
 	start  sync.Once
 	done   chan struct{}
+	// attendants are the goroutines that attend calls.
+	attendants sync.WaitGroup
 }
 
 // services are the parts of a site that need its keys.
@@ -106,6 +108,7 @@ func (s *site) open(ctx context.Context) (*services, error) {
 		sv, err := s.build(s.ctx)
 		if err == nil {
 			s.services.Store(sv)
+			s.attend(sv)
 			// A configuration that started meanwhile had nothing to give its keys to.
 			s.useMasters()
 		}
@@ -144,10 +147,10 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 	sv = &services{vault: v}
 	g := grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
-		Changed: func(id tokens.ID) { sv.guard.Evict(id) },
+		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
 	})
 	m := &minter{vault: v, now: clock.System, rand: random}
-	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink})
+	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
 		Clients: clients.New(clients.Config{Vault: v, Rand: random, Now: clock.System, Events: s.sink}),
@@ -194,6 +197,7 @@ func (s *site) end() {
 	go func() {
 		defer close(ended)
 		<-s.done
+		s.attendants.Wait()
 		if _, err := storePool.Delete(s.key.store); err != nil {
 			s.log.Error("closing the store failed", "error", err)
 		}

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
@@ -217,14 +219,15 @@ func TestEndClosesTheStore(t *testing.T) {
 				if inUse {
 					s.uses.acquire()
 				}
-				streams := 1
-				s.services.Load().guard.Streams().Open([16]byte{}, func() { streams = 0 })
+				res := &policy.Resource{URL: "https://fake.example.com/mcp", Origin: "https://fake.example.com", Scopes: oauth.Scopes{"mcp"}}
+				admit(s, knowsGood(res.URL))
+				open := stream(t, s.services.Load().guard, guard.NewTarget(&policy.Policy{Streams: policy.DefaultStreams()}, res))
 				start := clock.System()
 				_ = s.Destruct()
 				if took := clock.System().Sub(start); took != 0 {
 					t.Errorf("took %v", took)
 				}
-				if streams != 0 {
+				if open.Err() == nil {
 					t.Error("a stream outlives the last handler")
 				}
 				if f.closed.Load() == inUse {

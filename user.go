@@ -3,6 +3,7 @@
 package mcpoauth
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"unicode"
@@ -42,21 +43,58 @@ func clearUser(r *http.Request) {
 
 // setUser publishes who the request is from: placeholders, the variable by which a site
 // can match the resource, and fields of the access log.
-func setUser(r *http.Request, pass *guard.Pass) {
-	a := pass.Access
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", headerText(a.Person.Subject))
-		repl.Set("http.auth.user.client_id", headerText(a.Client))
-		repl.Set("http.auth.user.name", headerText(a.Person.Name))
-		repl.Set("http.auth.user.preferred_username", headerText(a.Person.PreferredUsername))
-		if a.Person.EmailVerified {
-			repl.Set("http.auth.user.email", headerText(a.Person.Email))
-		}
+func (in *instance) setUser(r *http.Request, pass *guard.Pass) {
+	ctx := r.Context()
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		// A text that nobody asks for is never made.
+		repl.Map(user{pass}.placeholder)
 	}
-	caddyhttp.SetVar(r.Context(), resourceVar, pass.Resource.URL)
-	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Add(zap.String("mcp_client_id", a.Client))
-		extra.Add(zap.String("mcp_resource", pass.Resource.URL))
+	caddyhttp.SetVar(ctx, resourceVar, in.resourceVars[pass.Resource()])
+	if logsAccess(ctx) {
+		addLogFields(ctx, zap.String("mcp_client_id", pass.Client()), zap.String("mcp_resource", pass.Resource()))
+	}
+}
+
+// user is the person behind a request, for placeholders.
+type user struct{ pass *guard.Pass }
+
+// placeholder implements caddy.ReplacerFunc.
+func (u user) placeholder(key string) (any, bool) {
+	key, ours := strings.CutPrefix(key, "http.auth.user.")
+	if !ours {
+		return nil, false
+	}
+	switch key {
+	case "id":
+		return headerText(u.pass.Subject()), true
+	case "client_id":
+		return headerText(u.pass.Client()), true
+	case "name":
+		return headerText(u.pass.Name()), true
+	case "preferred_username":
+		return headerText(u.pass.PreferredUsername()), true
+	case "email":
+		email := u.pass.Email()
+		return headerText(email), email != ""
+	}
+	return nil, false
+}
+
+// logsAccess tells whether the web server writes access logs at all: the fields of a line
+// that nobody writes cost nothing.
+func logsAccess(ctx context.Context) bool {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server != nil && server.Logs != nil
+}
+
+// addLogFields adds fields to the request's line in the access log.
+func addLogFields(ctx context.Context, fields ...zap.Field) {
+	extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	for _, f := range fields {
+		extra.Add(f)
 	}
 }
 

@@ -31,14 +31,16 @@ type blockWords struct {
 // grammar is every block, by the word that opens it; "" is the directive.
 func grammar() map[string]blockWords {
 	return map[string]blockWords{
-		"":             blockOf("handlerWords", handlerWords),
-		"resource":     blockOf("resourceWords", resourceWords, "url"),
-		"scope":        blockOf("scopeWords", scopeWords, "name"),
-		"allow":        blockOf("allowWords", allowWords),
-		"client":       blockOf("clientWords", clientWords, "id"),
-		"registration": blockOf("registrationWords", registrationWords, "off"),
-		"login":        blockOf("loginWords", loginWords),
-		"tokens":       blockOf("tokensWords", tokensWords),
+		"":                 blockOf("handlerWords", handlerWords),
+		"resource":         blockOf("resourceWords", resourceWords, "url"),
+		"resource.forward": blockOf("forwardWords", forwardWords),
+		"scope":            blockOf("scopeWords", scopeWords, "name"),
+		"allow":            blockOf("allowWords", allowWords),
+		"client":           blockOf("clientWords", clientWords, "id"),
+		"registration":     blockOf("registrationWords", registrationWords, "off"),
+		"login":            blockOf("loginWords", loginWords),
+		"tokens":           blockOf("tokensWords", tokensWords),
+		"streams":          blockOf("streamsWords", streamsWords),
 	}
 }
 
@@ -129,6 +131,11 @@ var cannotContradict = map[string]string{
 	"resource.name":            "a text for people",
 	"resource.scopes":          "a scope that a resource needs does not have to be declared",
 	"resource.allowed_origins": "it only adds to who may call",
+	"resource.audience":        "servers that trust each other may share one",
+	"resource.forward":         "it only adds to what the server gets",
+	"streams":                  "it holds two bounds that are independent of each other",
+	"streams.max_age":          "a stream never outlives its sign-in, whatever is written",
+	"streams.per_session":      "any number goes with any age",
 	"scope.description":        "a text for people",
 	"allow.user":               "rules only narrow each other",
 	"allow.role":               "rules only narrow each other",
@@ -298,7 +305,7 @@ func TestSyntaxIsDocumented(t *testing.T) {
 func TestEveryWordIsOneDocumentedField(t *testing.T) {
 	t.Parallel()
 	docs := fieldDocs(t)
-	for _, part := range []string{"Rate.Events", "Rate.Window"} {
+	for _, part := range []string{"Rate.Events", "Rate.Window", "ForwardHeader.Name", "ForwardHeader.Claim"} {
 		if docs[part] == "" {
 			t.Errorf("%s has no comment above it", part)
 		}

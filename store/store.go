@@ -148,7 +148,10 @@ type Page struct {
 }
 
 // Watcher is implemented by stores that learn of changes made by other nodes. Watch
-// calls fn for each of them until ctx ends.
+// calls fn for each of them until ctx ends; reports of its own node's changes do no harm.
+// The zero Key says that anything may have changed: Watch calls fn with it as soon as it
+// listens, and whenever it may have missed something. An error ends it, and the caller
+// may call again. fn returns quickly.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
@@ -25,32 +26,53 @@ type Access struct {
 	Expires  time.Time
 }
 
-var errInvalidToken = oauth.New(oauth.InvalidToken, "The access token is not valid.")
+var (
+	errInvalidToken = oauth.New(oauth.InvalidToken, "The access token is not valid.")
+	errMalformed    = errInvalidToken.WithCause(errors.New("malformed"))
+	errForeign      = errInvalidToken.WithCause(errors.New("not made here"))
+	errNoGrant      = errInvalidToken.WithCause(errors.New("no such grant"))
+	errRevoked      = errInvalidToken.WithCause(errors.New("revoked"))
+)
+
+// Authentic tells whether an access token was made here, without a look at its grant: nil,
+// or invalid_token; any other error is unknown.
+func (s *Service) Authentic(ctx context.Context, text string) error {
+	_, err := s.parseAccess(ctx, text)
+	return err
+}
+
+func (s *Service) parseAccess(ctx context.Context, text string) (tokens.Token, error) {
+	t, ok := tokens.Parse(tokens.Access, text)
+	if !ok {
+		return tokens.Token{}, errMalformed
+	}
+	switch ok, err := s.authentic(ctx, t); {
+	case err != nil:
+		return tokens.Token{}, err
+	case !ok:
+		return tokens.Token{}, errForeign
+	}
+	return t, nil
+}
 
 // Access looks an access token up. A definite no is invalid_token (RFC 6750 §3.1: "The
 // access token provided is expired, revoked, malformed, or invalid for other reasons");
 // any other error says nothing about the token.
 func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
-	t, ok := tokens.Parse(tokens.Access, text)
-	if !ok {
-		return nil, errInvalidToken.WithCause(errors.New("malformed"))
-	}
-	switch ok, err := s.authentic(ctx, t); {
-	case err != nil:
+	t, err := s.parseAccess(ctx, text)
+	if err != nil {
 		return nil, err
-	case !ok:
-		return nil, errInvalidToken.WithCause(errors.New("not made here"))
 	}
 	rec, err := vault.Get(ctx, s.Vault, grantKind, t.ID.String())
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errInvalidToken.WithCause(errors.New("no such grant"))
+		return nil, errNoGrant
 	}
 	if err != nil {
 		return nil, err
 	}
 	entry := rec.Value.find(t.Hash())
 	if entry == nil || rec.Value.Ended != nil {
-		return nil, errInvalidToken.WithCause(errors.New("revoked"))
+		return nil, errRevoked
 	}
 	expires := time.Unix(entry.Expires, 0)
 	if !s.Now().Before(expires) {
@@ -61,6 +83,24 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires,
 	}, nil
 }
+
+// Alive tells whether a grant still stands: nil, or invalid_token where it has ended; any
+// other error is unknown.
+func (s *Service) Alive(ctx context.Context, id tokens.ID) error {
+	rec, err := vault.Get(ctx, s.Vault, grantKind, id.String())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return errNoGrant
+	case err != nil:
+		return err
+	case rec.Value.Ended != nil:
+		return errRevoked
+	}
+	return nil
+}
+
+// RecordID is the name of a grant in the store, which is what other nodes report.
+func RecordID(id tokens.ID) [32]byte { return seal.KeyID(string(grantKind.Name), id.String()) }
 
 func (g *grantRecord) find(hash [32]byte) *accessEntry {
 	for i := range g.Access {

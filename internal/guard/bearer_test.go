@@ -135,7 +135,6 @@ func TestSec_J10_EarlyData(t *testing.T) {
 		name   string
 		change func(*Request)
 	}{
-		{"told by root", func(r *Request) { r.EarlyData = true }},
 		{"header", func(r *Request) { r.HTTP.Header.Set("Early-Data", "1") }},
 		{"handshake", func(r *Request) { r.HTTP.TLS = &tls.ConnectionState{} }},
 	} {

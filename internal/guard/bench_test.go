@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"crypto/sha256"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func BenchmarkMiss(b *testing.B) {
 	g, req := hot()
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Evict([16]byte{1})
+		g.Changed([32]byte{1})
 		if _, err := g.Admit(b.Context(), req); err != nil {
 			b.Fatal(err)
 		}
@@ -72,10 +73,11 @@ func BenchmarkRefusal(b *testing.B) {
 func BenchmarkEvictOfManyEntries(b *testing.B) {
 	g := setup()
 	for i := range DefaultMaxEntries {
-		g.cache.put(key{token: [32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, resource: strconv.Itoa(i)}, &entry{access: g.tokens[good]}, 0)
+		sum := sha256.Sum256([]byte(strconv.Itoa(i)))
+		g.cache.put(&entry{key: key{token: sum}, record: sum}, 0)
 	}
 	for b.Loop() {
-		g.Evict([16]byte{9})
+		g.Changed([32]byte{9})
 	}
 }
 

@@ -14,24 +14,23 @@ import (
 // refusal gives the same bytes: some clients compare them to notice that they go round
 // in circles. No value has a comma or a quote, because some clients split there without
 // parsing.
-func challenge(r *policy.Resource, slash bool, no *refusal) string {
-	var b strings.Builder
-	b.WriteString(`Bearer resource_metadata="`)
-	b.WriteString(route.MetadataURL(r, slash))
-	b.WriteByte('"')
-	if s := challengeScopes(r, no); s != "" {
-		b.WriteString(`, scope="`)
-		b.WriteString(s)
-		b.WriteByte('"')
+func (t *Target) challenge(slash bool, no *refusal) string {
+	start := t.challenges[0]
+	if slash {
+		start = t.challenges[1]
 	}
-	if !no.silent {
-		b.WriteString(`, error="`)
-		b.WriteString(string(no.err.Code))
-		b.WriteString(`", error_description="`)
-		b.WriteString(quotable(no.err.Description))
-		b.WriteByte('"')
+	if s := challengeScopes(t.Resource, no); s != "" {
+		start += `, scope="` + s + `"`
 	}
-	return b.String()
+	if no.silent {
+		return start
+	}
+	return start + `, error="` + string(no.err.Code) + `", error_description="` + quotable(no.err.Description) + `"`
+}
+
+// challengeStart is what every challenge of a resource begins with.
+func challengeStart(r *policy.Resource, slash bool) string {
+	return `Bearer resource_metadata="` + route.MetadataURL(r, slash) + `"`
 }
 
 // challengeScopes are what the client should ask for: what the resource needs, and after

@@ -107,8 +107,9 @@ func TestChallengeIsReadAlikeByEveryClient(t *testing.T) {
 
 func checkChallenge(t *testing.T, res *policy.Resource, slash bool, no *refusal) {
 	t.Helper()
-	header := challenge(res, slash, no)
-	if header != challenge(res, slash, no) {
+	target := NewTarget(&policy.Policy{}, res)
+	header := target.challenge(slash, no)
+	if header != NewTarget(&policy.Policy{}, res).challenge(slash, no) {
 		t.Errorf("%s: differs the second time", header)
 	}
 	want := map[string]string{"resource_metadata": route.MetadataURL(res, slash)}
@@ -140,7 +141,7 @@ func TestDescriptionsArePlain(t *testing.T) {
 	t.Parallel()
 	for _, r := range []*refusal{
 		errNoToken, errMalformed, errSeveralHeaders, errTokenInQuery, errQuery, errExpired, errResource, errPolicy,
-		errEarlyData, errOrigin, asRefusal(insufficient(nil)),
+		errEarlyData, errOrigin, errStreams, asRefusal(insufficient(nil)),
 	} {
 		if quotable(r.err.Description) != r.err.Description {
 			t.Errorf("%q", r.err.Description)

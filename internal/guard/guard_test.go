@@ -77,8 +77,8 @@ func TestAdmitsAndReplacesTheToken(t *testing.T) {
 	if have := req.HTTP.Header["Authorization"]; len(have) != 1 || have[0] != "Bearer jwt.1" {
 		t.Errorf("Authorization %q", have)
 	}
-	if pass.Access.Client != "dcr_x" || pass.Resource != b.res {
-		t.Errorf("%+v", pass)
+	if pass.Client() != "dcr_x" || pass.Subject() != "t.o" || pass.Resource() != b.res.URL {
+		t.Errorf("%s %s %s", pass.Client(), pass.Subject(), pass.Resource())
 	}
 }
 
@@ -96,18 +96,18 @@ func TestSec_H01_TokenOfAnotherResource(t *testing.T) {
 	// A hit at its own resource must not help anywhere else.
 	b.admit(t, good)
 	req := b.request(good)
-	req.Resource = other
+	req.Target = NewTarget(b.policy, other)
 	w, _ := b.answer(req)
 	if w.Code != 401 || !strings.Contains(w.Header().Get("WWW-Authenticate"), `/.well-known/oauth-protected-resource/other"`) {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	// The other spelling of its own resource is the same resource.
 	b.tokens[good].Resource = "https://H.example:443/mcp/"
-	b.Evict([16]byte{1})
+	b.Changed([32]byte{1})
 	b.admit(t, good)
 	// Nothing is not every resource.
 	b.tokens[good].Resource = ""
-	b.Evict([16]byte{1})
+	b.Changed([32]byte{1})
 	if w, _ := b.answer(b.request(good)); w.Code != 401 {
 		t.Errorf("status %d for a token without resource", w.Code)
 	}
@@ -141,6 +141,9 @@ func TestSec_J20_UnfinishedGuardDenies(t *testing.T) {
 		"no mint": New(Config{Grants: b, Now: b.clock.Now}), "no clock": New(Config{Grants: b, Mint: b.mint}),
 	} {
 		req := b.request(good)
+		if pass, err := g.Known(req); pass != nil || err == nil {
+			t.Errorf("%s guard knows the token", name)
+		}
 		_, err := g.Admit(t.Context(), req)
 		w := httptest.NewRecorder()
 		g.Refuse(w, req, err, "")
@@ -149,9 +152,9 @@ func TestSec_J20_UnfinishedGuardDenies(t *testing.T) {
 		}
 	}
 	for name, req := range map[string]Request{
-		"no request":  {Policy: b.policy, Resource: b.res},
-		"no policy":   {HTTP: b.request(good).HTTP, Resource: b.res},
-		"no resource": {HTTP: b.request(good).HTTP, Policy: b.policy},
+		"no request": {Target: b.target, Began: start},
+		"no target":  {HTTP: b.request(good).HTTP, Began: start},
+		"no time":    {HTTP: b.request(good).HTTP, Target: b.target},
 	} {
 		_, err := b.Admit(t.Context(), req)
 		w := httptest.NewRecorder()

@@ -4,9 +4,8 @@ package guard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"reflect"
-	"strconv"
 	"time"
 )
 
@@ -19,19 +18,21 @@ var (
 	errMinted   = errors.New("the JWT for the backend is malformed or has already ended")
 )
 
-// renew asks the store about a token, or makes a JWT where only that is worn. Requests
-// with the same token share one answer. An answer that was begun before an eviction is
-// not shared with requests that came after it.
+// renew asks the store about a token. Requests with the same token share one answer. An
+// answer that was begun before an eviction is not shared with requests that came after
+// it. A token that was not made here is refused before any of that.
 func (g *Guard) renew(ctx context.Context, req Request, k key, token string) (*entry, error) {
+	if err := g.config.Grants.Authentic(ctx, token); err != nil {
+		return nil, err
+	}
 	epoch := g.cache.epoch.Load()
-	flight := string(k.token[:]) + "\x00" + k.resource + "\x00" + k.policy + "\x00" + strconv.FormatUint(epoch, 10)
-	v, err, _ := g.flights.Do(flight, func() (any, error) {
+	v, err, _ := g.flights.Do(flight(k, epoch), func() (any, error) {
 		// One client that hangs up must not fail the others.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupDeadline)
 		defer cancel()
-		e, err := g.answer(ctx, req, g.cache.get(k), token)
+		e, err := g.answer(ctx, req, k, token)
 		if err == nil {
-			g.cache.put(k, e, epoch)
+			g.cache.put(e, epoch)
 		}
 		return e, err
 	})
@@ -41,35 +42,42 @@ func (g *Guard) renew(ctx context.Context, req Request, k key, token string) (*e
 	return v.(*entry), nil
 }
 
-// answer completes what old, which may be nil, still provides.
-func (g *Guard) answer(ctx context.Context, req Request, old *entry, token string) (*entry, error) {
+func flight(k key, epoch uint64) string {
+	b := make([]byte, 0, len(k.token)+len(k.realm)+8)
+	b = append(append(b, k.token[:]...), k.realm[:]...)
+	return string(binary.BigEndian.AppendUint64(b, epoch))
+}
+
+// answer reads the token's record and makes the JWT for the backend. A JWT that says the
+// same as the access is used again: one signature per access token.
+func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*entry, error) {
 	now := g.config.Now()
-	if old != nil && old.ready(now) {
-		return old, nil
+	old := g.cache.get(k)
+	if old != nil && old.ready(now.UnixNano()) {
+		return old, nil // a flight before this one has just answered
 	}
-	e := &entry{}
-	if old != nil && old.fresh(now) {
-		e.access, e.until = old.access, old.until
-	} else {
-		access, err := g.config.Grants.Access(ctx, token)
-		if err != nil {
-			return nil, err
-		}
-		if err := check(req, access, now); err != nil {
-			return nil, err
-		}
-		e.access, e.until = access, earlier(now.Add(req.Policy.Lifetimes.GuardCache), access.Expires)
+	access, err := g.config.Grants.Access(ctx, token)
+	if err != nil {
+		return nil, err
 	}
-	// One signature per access token: a JWT says the same as long as the access does.
-	if old != nil && old.usable(now) && reflect.DeepEqual(old.access, e.access) {
-		e.authorization, e.renew = old.authorization, old.renew
-		return e, nil
+	if err := check(req.Target, access, now); err != nil {
+		return nil, err
 	}
-	return e, g.mint(ctx, req, e, now)
+	claims := access.digest()
+	var e *entry
+	if old != nil && old.claims == claims && now.UnixNano() < old.renew {
+		e = newEntry(k, req.Target, access, old.get(textAuthorization))
+		e.renew = old.renew
+	} else if e, err = g.mint(ctx, req.Target, k, access, now); err != nil {
+		return nil, err
+	}
+	e.claims = claims
+	e.until = earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires).UnixNano()
+	return e, nil
 }
 
 // check applies the policy of the request to what the token stands for.
-func check(req Request, a *Access, now time.Time) error {
+func check(t *Target, a *Access, now time.Time) error {
 	if a == nil {
 		return errNoAccess
 	}
@@ -78,35 +86,29 @@ func check(req Request, a *Access, now time.Time) error {
 	}
 	// MCP authorization: "MCP servers MUST validate that access tokens were issued
 	// specifically for them as the intended audience".
-	if !req.Resource.Same(a.Resource) {
+	if !t.Resource.Same(a.Resource) {
 		return errResource
 	}
-	if !req.Policy.Allow.Permits(a.Person) {
+	if !t.Policy.Allow.Permits(a.Person) {
 		return errPolicy
 	}
-	if !req.Policy.Satisfied(req.Resource, a.Scopes) {
+	if !t.Policy.Satisfied(t.Resource, a.Scopes) {
 		return insufficient(a.Scopes)
 	}
 	return nil
 }
 
 // mint makes the backend's JWT, which is reused until two thirds of its life.
-func (g *Guard) mint(ctx context.Context, req Request, e *entry, now time.Time) error {
-	jwt, expires, err := g.config.Mint(ctx, e.access, req.Policy, req.Resource)
+func (g *Guard) mint(ctx context.Context, t *Target, k key, a *Access, now time.Time) (*entry, error) {
+	jwt, expires, err := g.config.Mint(ctx, a, t.Policy, t.Resource)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	life := expires.Sub(now)
 	if life <= 0 || !token68(jwt) {
-		return errMinted
+		return nil, errMinted
 	}
-	e.authorization, e.renew = "Bearer "+jwt, now.Add(life/3*2)
-	return nil
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	e := newEntry(k, t, a, "Bearer "+jwt)
+	e.renew = now.Add(life / 3 * 2).UnixNano()
+	return e, nil
 }

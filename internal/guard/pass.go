@@ -5,32 +5,71 @@ package guard
 import (
 	"net/http"
 	"strings"
-
-	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 )
 
-// Pass is the permission for one request.
+// Pass is the permission for one request, and everything that goes with the request to
+// the backend and back. It is one allocation.
 type Pass struct {
-	// Access is what the token stands for.
-	Access *Access
-	// Resource is where the request goes.
-	Resource *policy.Resource
+	entry  *entry
+	target *Target
+	guard  *Guard
+	req    Request
+	origin string
+	// authorization is the header for the backend. Its array is the request's own: later
+	// handlers may change values in place.
+	authorization [1]string
 
-	authorization string
-	origin        string
-	guard         *Guard
+	stream stream
+	ctx    passContext
+	writer Writer
 }
+
+// pass returns the Pass for an answer, or refuses one stream too many.
+func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
+	p := &Pass{entry: e, target: req.Target, guard: g, req: req, origin: req.HTTP.Header.Get("Origin")}
+	p.authorization[0] = e.get(textAuthorization)
+	p.ctx.parent = req.HTTP.Context()
+	p.stream.record, p.stream.ctx = e.record, &p.ctx
+	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
+		return nil, errStreams
+	}
+	return p, nil
+}
+
+// mayOpen tells whether the grant may open one more stream. A GET that accepts an event
+// stream is going to be one and counts from now on; a POST may be answered at once.
+func (p *Pass) mayOpen(req Request) bool {
+	limit := p.target.Policy.Streams.PerSession
+	if req.HTTP.Method == http.MethodGet {
+		return p.guard.streams.enter(&p.stream, p.entry.grant, limit)
+	}
+	return !p.guard.streams.full(p.entry.record, limit)
+}
+
+// Subject is the sub of the person.
+func (p *Pass) Subject() string { return p.entry.get(textSubject) }
+
+// Client is the id of the client.
+func (p *Pass) Client() string { return p.entry.get(textClient) }
+
+// Name is the person's name, or "".
+func (p *Pass) Name() string { return p.entry.get(textName) }
+
+// PreferredUsername is what the person signs in as, or "".
+func (p *Pass) PreferredUsername() string { return p.entry.get(textUsername) }
+
+// Email is the person's address where the provider verified it, or "".
+func (p *Pass) Email() string { return p.entry.get(textEmail) }
+
+// Resource is the identifier of the resource.
+func (p *Pass) Resource() string { return p.target.Resource.URL }
 
 // Apply prepares the request for the backend. MCP authorization: the server "MUST NOT
 // pass through the token it received from the MCP client". Everything else, the query
 // included, stays as it was sent.
 func (p *Pass) Apply(r *http.Request) {
 	h := r.Header
-	for name := range h {
-		if isAlias(name, "Authorization") {
-			delete(h, name)
-		}
-	}
+	strip(h, p.target.own)
 	// RFC 9110 §11.7: these are for the first proxy, which this is. Proxy is none at all
 	// but becomes HTTP_PROXY in CGI.
 	delete(h, "Proxy-Authorization")
@@ -39,71 +78,32 @@ func (p *Pass) Apply(r *http.Request) {
 	delete(h, "Keep-Alive")
 	sanitizeConnection(h)
 	stripCookies(h)
-	// A new slice for each request: later handlers may change values in place.
-	h["Authorization"] = []string{p.authorization}
+	h["Authorization"] = p.authorization[:]
+	p.target.setForwarded(h, p.entry.get(textForward))
+	p.guard.config.Stats.observe(p.req.HTTP, Passed, p.guard.config.Now().Sub(p.req.Began))
 }
 
-// isAlias tells whether software that maps header names to variables could take name for
-// canonical although it is another name: X_User and X.User become what X-User becomes.
-func isAlias(name, canonical string) bool {
-	if len(name) < len(canonical) || name == canonical {
-		return false
-	}
-	name = strings.TrimFunc(name, func(c rune) bool { return c < 0x80 && separator(byte(c)) })
-	if len(name) != len(canonical) {
-		return false
-	}
-	for i := range len(name) {
-		a, b := name[i], canonical[i]
-		if separator(a) && separator(b) {
-			continue
-		}
-		if lower(a) != lower(b) {
-			return false
-		}
-	}
-	return true
+// Close takes the request out of the registry of streams and releases its context. It
+// must be called for every Pass, when the next handler has returned.
+func (p *Pass) Close() {
+	p.guard.streams.leave(&p.stream)
+	p.ctx.cancel()
 }
 
-func separator(c byte) bool {
-	return (lower(c) < 'a' || lower(c) > 'z') && (c < '0' || c > '9')
-}
+// Cut tells whether the registry ended the answer, which then is complete as it is.
+func (p *Pass) Cut() bool { return p.stream.cut.Load() }
 
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
-// sanitizeConnection keeps the options that are about the connection itself. RFC 9110
-// §7.6.1 has proxies remove every field that Connection names; a client that names
-// Authorization would have the proxy remove the header that Apply has just set.
-func sanitizeConnection(h http.Header) {
-	keep(h, "Connection", func(option string) bool {
-		return strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "close") || strings.EqualFold(option, "upgrade")
-	})
-	keep(h, "Te", func(coding string) bool { return strings.EqualFold(coding, "trailers") })
-}
-
-// keep leaves those items of a list header that ok accepts.
-func keep(h http.Header, name string, ok func(string) bool) {
-	var kept []string
-	whole := true
-	for _, v := range h[name] {
-		for item := range strings.SplitSeq(v, ",") {
-			if item = strings.TrimSpace(item); ok(item) {
-				kept = append(kept, item)
-			} else {
-				whole = false
+// acceptsEvents tells whether a client takes an event stream for an answer.
+func acceptsEvents(h http.Header) bool {
+	for _, v := range h["Accept"] {
+		for i := 0; i+len(eventStream) <= len(v); i++ {
+			if strings.EqualFold(v[i:i+len(eventStream)], eventStream) {
+				return true
 			}
 		}
 	}
-	switch {
-	case whole:
-	case len(kept) == 0:
-		delete(h, name)
-	default:
-		h[name] = []string{strings.Join(kept, ", ")}
-	}
+	return false
 }
+
+// eventStream is the media type of an event stream.
+const eventStream = "text/event-stream"

@@ -33,7 +33,7 @@ func front(t *testing.T, b *bench, backend http.HandlerFunc) (address string, se
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req := Request{HTTP: r, Policy: b.policy, Resource: b.res}
+		req := Request{HTTP: r, Target: b.target, Began: b.clock.Now()}
 		if Preflight(w, r, b.res) {
 			return
 		}
@@ -42,9 +42,9 @@ func front(t *testing.T, b *bench, backend http.HandlerFunc) (address string, se
 			b.Refuse(w, req, err, "ref1")
 			return
 		}
+		defer pass.Close()
 		pass.Apply(r)
 		back, r := pass.Wrap(w, r, func() string { return "ref1" })
-		defer back.Close()
 		proxy.ServeHTTP(back, r)
 	}))
 	t.Cleanup(server.Close)
@@ -77,16 +77,17 @@ func TestSec_J02_AliasesOfAuthorization(t *testing.T) {
 		"Authorization": {"Bearer x"}, "authorization": {"1"}, "AUTHORIZATION": {"2"}, "Authorization_": {"3"},
 		"_authorization": {"4"}, ".Authorization.": {"5"}, "X-Authorization": {"stays"}, "Authorization-Info": {"stays"}, "Mcp-Method": {"stays"},
 	}
-	(&Pass{authorization: "Bearer jwt"}).Apply(&http.Request{Header: h})
+	b := setup()
+	b.admit(t, good).Apply(&http.Request{Header: h})
 	names := slices.Sorted(maps.Keys(h))
 	if want := []string{"Authorization", "Authorization-Info", "Mcp-Method", "X-Authorization"}; !slices.Equal(names, want) {
 		t.Errorf("left %q, want %q", names, want)
 	}
-	if h.Get("Authorization") != "Bearer jwt" {
+	if h.Get("Authorization") != "Bearer jwt.1" {
 		t.Error(h)
 	}
 	for name, alias := range map[string]bool{
-		"X_User_Id": true, "X.User.Id": true, "x-user_id": true, "X-USER-ID": true, "X_User.Id_": true, "X-User-Id": false, "Xuserid": false, "X-User-Ids": false, "X-Usér-Id": false,
+		"X_User_Id": true, "X.User.Id": true, "x-user_id": true, "X-USER-ID": true, "X_User.Id_": true, "X-User-Id": true, "Xuserid": false, "X-User-Ids": false, "X-Usér-Id": false,
 	} {
 		if isAlias(name, "X-User-Id") != alias {
 			t.Errorf("isAlias(%s) = %t", name, !alias)
@@ -138,7 +139,7 @@ func TestSec_J06_TheTokenStaysHere(t *testing.T) {
 		t.Errorf("Authorization %q", have)
 	}
 	h := http.Header{"Proxy-Authorization": {"Bearer " + good}, "Proxy-Connection": {"x"}, "Proxy": {"x"}, "Keep-Alive": {"x"}}
-	if (&Pass{}).Apply(&http.Request{Header: h}); len(h) != 1 {
+	if b.admit(t, good).Apply(&http.Request{Header: h}); len(h) != 1 {
 		t.Errorf("left %v", h)
 	}
 	if r.URL.RawQuery != "a=1" || r.Header.Get("Mcp-Param-X") != "=?base64?eA==?=" {

@@ -5,6 +5,7 @@ package guard
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 )
@@ -42,9 +43,10 @@ var (
 	errResource       = no(oauth.InvalidToken, "The access token is for another resource.")
 	errPolicy         = no(oauth.InvalidToken, "This account may not use this resource.")
 
-	// RFC 8470 §5.2: 425 says that the server is unwilling to risk processing a request
-	// that might be replayed; the client repeats it after the handshake.
-	errEarlyData = &refusal{err: oauth.New(oauth.InvalidRequest, "Send the request again after the TLS handshake.").WithStatus(http.StatusTooEarly)}
+	errEarlyData = &refusal{err: oauth.ErrEarlyData}
+	// A sign-in that holds too many streams open would gain nothing by another sign-in.
+	errStreams = &refusal{err: oauth.New(oauth.TemporarilyUnavailable, "This session has too many open streams. Close one and try again.").
+			WithStatus(http.StatusTooManyRequests).WithRetryAfter(5 * time.Second)}
 	// A challenge would start a sign-in that cannot help.
 	errOrigin = &refusal{err: oauth.New(oauth.AccessDenied, "Pages of this origin may not use this resource.")}
 )
@@ -70,21 +72,47 @@ func asRefusal(err error) *refusal {
 	return nil
 }
 
+// resultOf names a refusal for metrics.
+func resultOf(err error) Result {
+	r := asRefusal(err)
+	switch {
+	case r == nil:
+		return Unavailable
+	case r == errNoToken:
+		return NoToken
+	case r == errOrigin:
+		return OriginRefused
+	case r == errEarlyData:
+		return EarlyData
+	case r == errStreams:
+		return TooManyStreams
+	case r.err.Code == oauth.InvalidToken:
+		return InvalidToken
+	case r.err.Code == oauth.InsufficientScope:
+		return InsufficientScope
+	default:
+		return InvalidRequest
+	}
+}
+
 // Refuse writes the answer for an error of Admit: status, challenge and JSON. ref is the
 // reference id under which the log explains more.
 func (g *Guard) Refuse(w http.ResponseWriter, req Request, err error, ref string) {
 	h := w.Header()
 	h.Del("WWW-Authenticate")
-	if r := asRefusal(err); r != nil && r.challenge && req.Resource != nil {
+	if r := asRefusal(err); r != nil && r.challenge && req.Target != nil {
 		// RFC 9110 §15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
 		// header field". There is exactly one, and none on a 503: that would be taken for the
 		// loss of the session.
-		h.Set("WWW-Authenticate", challenge(req.Resource, req.Slash, r))
+		h.Set("WWW-Authenticate", req.Target.challenge(req.Slash, r))
 	}
-	if req.HTTP != nil && req.Resource != nil && CheckOrigin(req.HTTP, req.Resource) == nil {
+	if req.HTTP != nil && req.Target != nil && CheckOrigin(req.HTTP, req.Target.Resource) == nil {
 		allowOrigin(h, req.HTTP.Header.Get("Origin"))
 	}
 	addVary(h, "Origin")
 	addVary(h, "Authorization")
 	oauth.WriteError(w, err, ref)
+	if g != nil && req.HTTP != nil && g.complete(req) {
+		g.config.Stats.observe(req.HTTP, resultOf(err), g.config.Now().Sub(req.Began))
+	}
 }

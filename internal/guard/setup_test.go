@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,14 +40,20 @@ type bench struct {
 	clock   *clock.Fake
 	policy  *policy.Policy
 	res     *policy.Resource
-	tokens  map[string]*Access
-	fail    error         // of the look-up
-	gate    chan struct{} // when set, a look-up waits for it
-	entered chan struct{} // when set, a look-up says that it began
-	lookups atomic.Int32
-	minted  atomic.Int32
-	jwt     func(n int32) (string, error)
-	events  []event.Event
+	target  *Target
+	checks  atomic.Int32
+	endedMu sync.Mutex
+	ended   map[[16]byte]error // what Alive says about a grant
+	// invented tells whether a token was not made here; nil says that all were.
+	invented func(token string) bool
+	tokens   map[string]*Access
+	fail     error         // of the look-up
+	gate     chan struct{} // when set, a look-up waits for it
+	entered  chan struct{} // when set, a look-up says that it began
+	lookups  atomic.Int32
+	minted   atomic.Int32
+	jwt      func(n int32) (string, error)
+	events   []event.Event
 }
 
 func (b *bench) Access(ctx context.Context, token string) (*Access, error) {
@@ -70,6 +77,27 @@ func (b *bench) Access(ctx context.Context, token string) (*Access, error) {
 	return a, nil
 }
 
+func (b *bench) Authentic(_ context.Context, token string) error {
+	if b.invented != nil && b.invented(token) {
+		return oauth.New(oauth.InvalidToken, "The access token is not valid.")
+	}
+	return nil
+}
+
+func (b *bench) Alive(_ context.Context, grant [16]byte) error {
+	b.checks.Add(1)
+	b.endedMu.Lock()
+	defer b.endedMu.Unlock()
+	return b.ended[grant]
+}
+
+// end makes Alive answer with err about a grant.
+func (b *bench) end(grant byte, err error) {
+	b.endedMu.Lock()
+	defer b.endedMu.Unlock()
+	b.ended[[16]byte{grant}] = err
+}
+
 func (b *bench) mint(_ context.Context, a *Access, _ *policy.Policy, _ *policy.Resource) (string, time.Time, error) {
 	n := b.minted.Add(1)
 	jwt, err := b.jwt(n)
@@ -86,7 +114,7 @@ func setup() *bench {
 	person := provider.Person{Subject: "t.o", ObjectID: "o", Roles: []string{"Dev"}}
 	access := func(id byte, change func(*Access)) *Access {
 		a := &Access{
-			Grant: [16]byte{id}, Client: "dcr_x", Person: person, Resource: res.URL,
+			Grant: [16]byte{id}, Record: [32]byte{id}, Client: "dcr_x", Person: person, Resource: res.URL,
 			Scopes: oauth.Scopes{"mcp"}, Expires: start.Add(time.Hour),
 		}
 		change(a)
@@ -94,7 +122,8 @@ func setup() *bench {
 	}
 	b := &bench{
 		clock: clock.NewFake(start), res: res,
-		policy: &policy.Policy{Issuer: "https://h.example/oauth", Resources: []*policy.Resource{res}, Lifetimes: policy.DefaultLifetimes(), Fingerprint: "p1"},
+		policy: &policy.Policy{Issuer: "https://h.example/oauth", Resources: []*policy.Resource{res}, Lifetimes: policy.DefaultLifetimes(), Streams: policy.DefaultStreams(), Fingerprint: "p1"},
+		ended:  map[[16]byte]error{},
 		jwt:    func(n int32) (string, error) { return "jwt." + strconv.Itoa(int(n)), nil },
 		tokens: map[string]*Access{
 			good:      access(1, func(*Access) {}),
@@ -104,6 +133,7 @@ func setup() *bench {
 			stale:     access(5, func(a *Access) { a.Expires = start }),
 		},
 	}
+	b.target = NewTarget(b.policy, res)
 	b.Guard = New(Config{Grants: b, Mint: b.mint, Now: b.clock.Now, Events: b})
 	return b
 }
@@ -118,7 +148,7 @@ func (b *bench) request(token string, headers ...string) Request {
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	return Request{HTTP: r, Policy: b.policy, Resource: b.res}
+	return Request{HTTP: r, Target: b.target, Began: b.clock.Now()}
 }
 
 // answer is what a client sees of a request: 200 stands for a pass.

@@ -2,71 +2,133 @@
 
 package guard
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-// Streams is the registry of open streams, by grant. The zero value is ready for use.
+// Streams is the registry of answers that stay open, by grant. The zero value is ready
+// for use.
 type Streams struct {
+	// total lets a request pass without a lock while nobody can be at the limit.
+	total atomic.Int64
+
 	mu     sync.Mutex
-	open   map[[16]byte]map[*stream]struct{}
+	open   map[[32]byte]*session
 	closed bool
+	// wake tells whoever re-checks that a session is suspect.
+	wake chan struct{}
 }
 
-type stream struct{ cancel func() }
+// session is what one grant has open on this node.
+type session struct {
+	grant   [16]byte
+	streams map[*stream]struct{}
+	// suspect tells that the grant has changed and is to be looked at soon.
+	suspect bool
+	// unknown counts the checks in a row that had no outcome.
+	unknown int
+}
 
-// Open registers a stream. cancel ends it, must not block and may be called more than
-// once. The stream leaves the registry when done is called. After EndAll every new
-// stream is ended at once.
-func (s *Streams) Open(grant [16]byte, cancel func()) (done func()) {
+// stream is one open answer, or a request that is going to be one.
+type stream struct {
+	record [32]byte
+	ctx    *passContext
+	timer  *time.Timer
+	cut    atomic.Bool
+}
+
+// end ends the stream.
+func (st *stream) end() {
+	st.cut.Store(true)
+	st.ctx.cancel()
+}
+
+// full tells whether a grant has limit streams open.
+func (s *Streams) full(record [32]byte, limit int) bool {
+	if s.total.Load() < int64(limit) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.open[record]
+	return o != nil && len(o.streams) >= limit
+}
+
+// enter registers a stream of a grant, unless the grant has limit streams already; a limit
+// of zero is none. After EndAll every new stream is ended at once.
+func (s *Streams) enter(st *stream, grant [16]byte, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		cancel()
-		return func() {}
+		st.end()
+		return true
+	}
+	o := s.open[st.record]
+	if o == nil {
+		o = &session{grant: grant, streams: map[*stream]struct{}{}}
+	} else if limit > 0 && len(o.streams) >= limit {
+		return false
 	}
 	if s.open == nil {
-		s.open = map[[16]byte]map[*stream]struct{}{}
+		s.open = map[[32]byte]*session{}
 	}
-	if s.open[grant] == nil {
-		s.open[grant] = map[*stream]struct{}{}
-	}
-	st := &stream{cancel: cancel}
-	s.open[grant][st] = struct{}{}
-	return func() { s.remove(grant, st) }
+	s.open[st.record] = o
+	o.streams[st] = struct{}{}
+	s.total.Add(1)
+	return true
 }
 
-func (s *Streams) remove(grant [16]byte, st *stream) {
+// leave takes a stream out of the registry.
+func (s *Streams) leave(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open[grant], st)
-	if len(s.open[grant]) == 0 {
-		delete(s.open, grant)
+	o := s.open[st.record]
+	if o == nil {
+		return
+	}
+	if _, member := o.streams[st]; !member {
+		return
+	}
+	delete(o.streams, st)
+	s.total.Add(-1)
+	if st.timer != nil {
+		st.timer.Stop()
+	}
+	if len(o.streams) == 0 {
+		delete(s.open, st.record)
 	}
 }
 
-// Count is the number of open streams of a grant.
-func (s *Streams) Count(grant [16]byte) int {
+// bound ends a stream after age.
+func (s *Streams) bound(st *stream, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.open[grant])
+	st.timer = time.AfterFunc(age, st.end)
 }
 
-// Grants are the grants with open streams, in no order.
-func (s *Streams) Grants() [][16]byte {
+// Count is the number of streams of a grant that are open or about to be.
+func (s *Streams) Count(record [32]byte) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([][16]byte, 0, len(s.open))
-	for g := range s.open {
-		out = append(out, g)
+	if o := s.open[record]; o != nil {
+		return len(o.streams)
 	}
-	return out
+	return 0
 }
+
+// Total is the number of open streams.
+func (s *Streams) Total() int { return int(s.total.Load()) }
 
 // End ends the streams of a grant.
-func (s *Streams) End(grant [16]byte) {
+func (s *Streams) End(record [32]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for st := range s.open[grant] {
-		st.cancel()
+	if o := s.open[record]; o != nil {
+		for st := range o.streams {
+			st.end()
+		}
 	}
 }
 
@@ -75,9 +137,9 @@ func (s *Streams) EndAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, streams := range s.open {
-		for st := range streams {
-			st.cancel()
+	for _, o := range s.open {
+		for st := range o.streams {
+			st.end()
 		}
 	}
 }

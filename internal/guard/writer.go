@@ -3,7 +3,6 @@
 package guard
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -21,15 +20,13 @@ var errBackend = oauth.New(oauth.ServerError, "The server behind this address di
 
 // Writer is the way back from the backend: it looks at the final status once and then
 // hands everything on as it comes. It keeps flushing, hijacking and deadlines through
-// http.ResponseController.
+// http.ResponseController. Write, ReadFrom and FlushError only see to it that an implied
+// status is looked at, too, and that a body which was replaced goes nowhere.
 type Writer struct {
 	http.ResponseWriter
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	pass   *Pass
-	ref    func() string
-	ended  func() // of the registered stream
+	pass *Pass
+	ref  func() string
 
 	status   int
 	replaced bool
@@ -37,11 +34,11 @@ type Writer struct {
 
 // Wrap returns the writer and the request for the next handler. The request's context
 // ends when the registry ends the stream that the answer turns out to be. ref makes a
-// reference id and is called only for an answer that has one. Call Close when the next
-// handler has returned.
+// reference id and is called only for an answer that has one.
 func (p *Pass) Wrap(w http.ResponseWriter, r *http.Request, ref func() string) (*Writer, *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	return &Writer{ResponseWriter: w, ctx: ctx, cancel: cancel, pass: p, ref: ref}, r.WithContext(ctx)
+	p.ctx.parent = r.Context()
+	p.writer = Writer{ResponseWriter: w, pass: p, ref: ref}
+	return &p.writer, r.WithContext(&p.ctx)
 }
 
 // WriteHeader implements http.ResponseWriter. Informational answers pass through.
@@ -50,7 +47,7 @@ func (w *Writer) WriteHeader(status int) {
 		return
 	}
 	h := w.Header()
-	strip(h)
+	stripAnswer(h)
 	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
 		w.ResponseWriter.WriteHeader(status)
 		return
@@ -61,20 +58,31 @@ func (w *Writer) WriteHeader(status int) {
 		return
 	}
 	w.pass.answerHeaders(h)
-	if status == http.StatusSwitchingProtocols || isEventStream(h) {
-		w.ended = w.pass.guard.streams.Open(w.pass.Access.Grant, w.cancel)
-	}
+	w.pass.register(status == http.StatusSwitchingProtocols || isEventStream(h))
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// register puts an answer that stays open into the registry, and takes one that does not
+// out of it.
+func (p *Pass) register(open bool) {
+	s := &p.guard.streams
+	if !open {
+		s.leave(&p.stream)
+		return
+	}
+	s.enter(&p.stream, p.entry.grant, 0)
+	s.bound(&p.stream, p.target.Policy.Streams.MaxAge)
 }
 
 // replace answers 502 instead of the backend's 401, whose headers and body are dropped.
 func (w *Writer) replace() {
 	w.replaced = true
-	ref := w.ref()
-	w.pass.guard.config.Events.Emit(w.ctx, event.Event{
-		Kind: event.BackendRefused, Ref: ref, Client: w.pass.Access.Client, Person: w.pass.Access.Person.Subject,
-		Grant: hex.EncodeToString(w.pass.Access.Grant[:]), Resource: w.pass.Resource.URL,
-		Cause: fmt.Errorf("the backend answered 401 to the JWT: compare the issuer and audience that it expects with the iss and aud %q of the JWT", w.pass.Resource.Audience),
+	w.pass.register(false)
+	ref, p := w.ref(), w.pass
+	p.guard.config.Events.Emit(&p.ctx, event.Event{
+		Kind: event.BackendRefused, Ref: ref, Client: p.Client(), Person: p.Subject(),
+		Grant: hex.EncodeToString(p.entry.grant[:]), Resource: p.Resource(),
+		Cause: fmt.Errorf("the backend answered 401 to the JWT: compare the issuer and audience that it expects with the iss and aud %q of the JWT", p.target.Resource.Audience),
 	})
 	h := w.Header()
 	for name := range h {
@@ -82,7 +90,7 @@ func (w *Writer) replace() {
 			delete(h, name)
 		}
 	}
-	w.pass.answerHeaders(h)
+	p.answerHeaders(h)
 	oauth.WriteError(w.ResponseWriter, errBackend, ref)
 }
 
@@ -135,24 +143,18 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Status is the backend's status, zero while there is none.
 func (w *Writer) Status() int { return w.status }
 
-// Close takes the stream out of the registry and releases the context.
-func (w *Writer) Close() {
-	if w.ended != nil {
-		w.ended()
-	}
-	w.cancel()
-}
-
 func isEventStream(h http.Header) bool {
 	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
+	return strings.EqualFold(strings.TrimSpace(mediaType), eventStream)
 }
 
-// strip removes what a backend must not say: a challenge would send the client to another
-// authorization server, a cookie of ours would be planted.
-func strip(h http.Header) {
+// stripAnswer removes what a backend must not say: a challenge would send the client to
+// another authorization server, a cookie of ours would be planted, and a service worker
+// with a wider scope would see what the pages of the authorization server do.
+func stripAnswer(h http.Header) {
 	delete(h, "Www-Authenticate")
 	delete(h, "Proxy-Authenticate")
+	delete(h, "Service-Worker-Allowed")
 	stripSetCookies(h)
 }
 
@@ -163,6 +165,10 @@ func (p *Pass) answerHeaders(h http.Header) {
 	addVary(h, "Authorization")
 	// RFC 9111 §3.5 lets shared caches store some answers to requests with Authorization.
 	if len(h["Cache-Control"]) == 0 {
-		h.Set("Cache-Control", "private")
+		h["Cache-Control"] = []string{"private"}
+	}
+	// What a backend calls JSON must not be run as a page on the origin of the consent page.
+	if len(h["X-Content-Type-Options"]) == 0 {
+		h["X-Content-Type-Options"] = []string{"nosniff"}
 	}
 }

@@ -148,10 +148,10 @@ func TestStreamsArriveAtOnceAndEndWithTheRegistry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := b.Streams().Count([16]byte{1}); n != 1 {
+	if n := b.Streams().Count([32]byte{1}); n != 1 {
 		t.Errorf("%d streams", n)
 	}
-	b.Streams().End([16]byte{2})
+	b.Streams().End([32]byte{2})
 	more <- "three"
 	if _, err := lines.ReadString('\n'); err != nil {
 		t.Fatal("another grant's end cut the stream", err)
@@ -171,13 +171,14 @@ func TestStreamLeavesTheRegistry(t *testing.T) {
 		status    int
 		mediaType string
 	}{{200, "Text/Event-Stream"}, {200, "text/event-stream ; charset=utf-8"}, {101, ""}} {
-		w, _ := b.admit(t, good).Wrap(httptest.NewRecorder(), b.request(good).HTTP, nil)
+		pass := b.admit(t, good)
+		w, _ := pass.Wrap(httptest.NewRecorder(), b.request(good).HTTP, nil)
 		w.Header().Set("Content-Type", c.mediaType)
 		w.WriteHeader(c.status)
-		if n := b.Streams().Count([16]byte{1}); n != 1 {
+		if n := b.Streams().Count([32]byte{1}); n != 1 {
 			t.Errorf("%+v: %d streams while open", c, n)
 		}
-		if w.Close(); b.Streams().Count([16]byte{1}) != 0 {
+		if pass.Close(); b.Streams().Count([32]byte{1}) != 0 {
 			t.Errorf("%+v: stayed after the end", c)
 		}
 	}
@@ -190,10 +191,10 @@ func TestOrdinaryAnswersAreNoStreams(t *testing.T) {
 	w, r := pass.Wrap(httptest.NewRecorder(), b.request(good).HTTP, nil)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	if n := b.Streams().Count([16]byte{1}); n != 0 {
+	if n := b.Streams().Count([32]byte{1}); n != 0 {
 		t.Errorf("%d streams", n)
 	}
-	if w.Close(); r.Context().Err() == nil {
+	if pass.Close(); r.Context().Err() == nil {
 		t.Error("the context outlives the request")
 	}
 }
@@ -204,7 +205,7 @@ func TestStreamAfterTheEndOfTheSite(t *testing.T) {
 	b := setup()
 	pass := b.admit(t, good)
 	w, r := pass.Wrap(httptest.NewRecorder(), b.request(good).HTTP, nil)
-	defer w.Close()
+	defer pass.Close()
 	b.Streams().EndAll()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(200)
@@ -242,8 +243,9 @@ func TestWriterKeepsTheWritersAbilities(t *testing.T) {
 	t.Parallel()
 	b := setup()
 	under := &recorder{ResponseRecorder: httptest.NewRecorder()}
-	w, _ := b.admit(t, good).Wrap(under, b.request(good).HTTP, nil)
-	defer w.Close()
+	pass := b.admit(t, good)
+	w, _ := pass.Wrap(under, b.request(good).HTTP, nil)
+	defer pass.Close()
 	w.WriteHeader(http.StatusEarlyHints)
 	if err := http.NewResponseController(w).Flush(); !errors.Is(err, errors.ErrUnsupported) {
 		t.Error(err)
@@ -267,8 +269,9 @@ func TestReplacedBodyIsSwallowed(t *testing.T) {
 	t.Parallel()
 	b := setup()
 	under := &recorder{ResponseRecorder: httptest.NewRecorder()}
-	w, _ := b.admit(t, good).Wrap(under, b.request(good).HTTP, func() string { return "r" })
-	defer w.Close()
+	pass := b.admit(t, good)
+	w, _ := pass.Wrap(under, b.request(good).HTTP, func() string { return "r" })
+	defer pass.Close()
 	w.WriteHeader(401)
 	n, err := w.Write([]byte("secret"))
 	m, err2 := w.ReadFrom(strings.NewReader("secret"))

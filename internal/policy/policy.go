@@ -26,6 +26,8 @@ type Policy struct {
 	Allow Allow
 	// Lifetimes bound everything that ends by itself.
 	Lifetimes Lifetimes
+	// Streams bound the answers that stay open.
+	Streams Streams
 	// RegistrationEnabled tells whether dynamic client registration is offered.
 	RegistrationEnabled bool
 	// Fingerprint differs whenever the policy differs; it is part of cache keys.
@@ -47,6 +49,15 @@ type Resource struct {
 	Audience string
 	// AllowedOrigins may call from a browser beside the resource's own origin and loopback.
 	AllowedOrigins []string
+	// Forward are the headers that tell the backend who the person is, no two of one name.
+	Forward []ForwardHeader
+}
+
+// ForwardHeader is a header for the backend with the value of one claim of the JWT.
+type ForwardHeader struct {
+	// Name is in canonical form.
+	Name  string
+	Claim Claim
 }
 
 // IsRoot tells whether the resource is at "/" of its host.

@@ -95,10 +95,11 @@ func (r rootJSON) decode() (Root, error) {
 	if err != nil || len(kid) != len(KID{}) {
 		return Root{}, errors.New("seal: kid of a root is not 6 hex digits")
 	}
-	return Root{
+	root := Root{
 		KID: KID(kid), Secret: secret, State: r.State,
 		Created: fromUnix(r.Created), Replaced: fromUnix(r.Replaced),
-	}, nil
+	}
+	return root.prepared(), nil
 }
 
 // check refuses a keyring without an index key, with other than one active root, or

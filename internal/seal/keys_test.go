@@ -101,6 +101,9 @@ func TestKeyringLookups(t *testing.T) {
 func TestKeyringEncoding(t *testing.T) {
 	t.Parallel()
 	k := testKeyring(t)
+	for i, r := range k.Roots {
+		k.Roots[i] = r.prepared()
+	}
 	b, err := k.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,10 @@ type Root struct {
 	// Created is when the root was made, Replaced when it stopped being active (zero
 	// until then); whole seconds UTC.
 	Created, Replaced time.Time
+
+	// token is the key that every invented token makes the guard use, derived beforehand;
+	// zero where nobody did.
+	token Key
 }
 
 // NewRoot makes an active root.
@@ -34,7 +38,14 @@ func NewRoot(rand io.Reader, now time.Time) (Root, error) {
 	if err != nil {
 		return Root{}, err
 	}
-	return Root{KID: kidOf(secret), Secret: secret, State: RootActive, Created: now.UTC().Truncate(time.Second)}, nil
+	r := Root{KID: kidOf(secret), Secret: secret, State: RootActive, Created: now.UTC().Truncate(time.Second)}
+	return r.prepared(), nil
+}
+
+// prepared returns r with the key for tokens at hand.
+func (r Root) prepared() Root {
+	r.token = r.TokenKey()
+	return r
 }
 
 // LoginKey is the key behind login tokens.
@@ -47,7 +58,12 @@ func (r Root) StateKey() Key { return r.Secret.derive([]byte("mcpo/v1/state")) }
 func (r Root) BindKey() Key { return r.Secret.derive([]byte("mcpo/v1/bind")) }
 
 // TokenKey authenticates access tokens, refresh tokens and codes.
-func (r Root) TokenKey() Key { return r.Secret.derive([]byte("mcpo/v1/token")) }
+func (r Root) TokenKey() Key {
+	if !r.token.IsZero() {
+		return r.token
+	}
+	return r.Secret.derive([]byte("mcpo/v1/token"))
+}
 
 // RecordKey is the key of one record: a key seals only the versions of one record, so
 // random nonces stay far from their bound (NIST SP 800-38D §8.3: 2^32 per key).

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcpoauth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
+)
+
+// targetsOf prepares the resources of a policy for the guard.
+func targetsOf(p *policy.Policy) map[*policy.Resource]*guard.Target {
+	out := make(map[*policy.Resource]*guard.Target, len(p.Resources))
+	for _, r := range p.Resources {
+		out[r] = guard.NewTarget(p, r)
+	}
+	return out
+}
+
+// guarded lets a request with a good token through, with a JWT in its place.
+func (in *instance) guarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to route.Route) error {
+	if guard.Preflight(w, r, to.Resource) {
+		return nil
+	}
+	req := guard.Request{HTTP: r, Target: in.targets[to.Resource], Slash: to.Slash, Began: clock.System()}
+	g, pass, err := in.admit(r.Context(), req)
+	if err != nil {
+		in.refusedByGuard(w, r, g, req, err)
+		return nil
+	}
+	defer pass.Close()
+	in.setUser(r, pass)
+	pass.Apply(r)
+	gw, gr := pass.Wrap(w, r, newRef)
+	return serveUntilCut(pass, next, gw, gr)
+}
+
+// admit asks the memory of this node first, which holds nothing that could be taken from
+// under it. Whoever asks the store holds the site meanwhile, and not longer: an answer may
+// last for hours. The guard may be nil when there is none yet.
+func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard, *guard.Pass, error) {
+	if sv := in.site.services.Load(); sv != nil {
+		if pass, err := sv.guard.Known(req); pass != nil || err != nil {
+			return sv.guard, pass, err
+		}
+	}
+	if !in.site.uses.acquire() {
+		return nil, nil, errNotProvisioned
+	}
+	defer in.site.uses.done()
+	sv, err := in.site.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	pass, err := sv.guard.Admit(ctx, req)
+	return sv.guard, pass, err
+}
+
+// serveUntilCut runs the next handler. The proxy gives up an answer by a panic when its
+// request ends; where the guard ended it, what was sent is all there is, and the client
+// gets a proper end instead of a broken connection.
+func serveUntilCut(pass *guard.Pass, next caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil && (p != http.ErrAbortHandler || !pass.Cut()) {
+			panic(p)
+		}
+	}()
+	return next.ServeHTTP(w, r)
+}
+
+// refusedByGuard writes the guard's no; g may be nil when there is no guard yet.
+func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *guard.Guard, req guard.Request, err error) {
+	ref := newRef()
+	w, done := in.logRefused(w, r, err, ref)
+	defer done()
+	if strings.HasPrefix(in.policy.Issuer, "https:") {
+		w.Header().Set("Strict-Transport-Security", authserver.HSTS)
+	}
+	g.Refuse(w, req, err, ref)
+}
+
+// stripForwarded removes from a request that nobody vouched for the headers that say who
+// a person is: the next handler may proxy it to a server that believes them.
+func (in *instance) stripForwarded(r *http.Request) {
+	for _, t := range in.targets {
+		t.StripForwarded(r.Header)
+	}
+}

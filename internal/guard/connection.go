@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"net/http"
+	"strings"
+)
+
+// sanitizeConnection keeps the options that are about the connection itself. RFC 9110
+// §7.6.1 has proxies remove every field that Connection names; a client that names
+// Authorization would have the proxy remove the header that the guard has just set.
+func sanitizeConnection(h http.Header) {
+	keep(h, "Connection", func(option string) bool {
+		return strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "close") || strings.EqualFold(option, "upgrade")
+	})
+	keep(h, "Te", func(coding string) bool { return strings.EqualFold(coding, "trailers") })
+}
+
+// keep leaves those items of a list header that ok accepts.
+func keep(h http.Header, name string, ok func(string) bool) {
+	values := h[name]
+	if len(values) == 0 {
+		return
+	}
+	var kept []string
+	whole := true
+	for _, v := range values {
+		for item := range strings.SplitSeq(v, ",") {
+			if item = strings.TrimSpace(item); ok(item) {
+				kept = append(kept, item)
+			} else {
+				whole = false
+			}
+		}
+	}
+	switch {
+	case whole:
+	case len(kept) == 0:
+		delete(h, name)
+	default:
+		h[name] = []string{strings.Join(kept, ", ")}
+	}
+}

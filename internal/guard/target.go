@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"crypto/sha256"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+)
+
+// Target is a resource under one policy, with what no request changes about it worked
+// out once. It is immutable.
+type Target struct {
+	Policy   *policy.Policy
+	Resource *policy.Resource
+
+	// realm tells answers by different policies, and for different resources, apart.
+	realm [16]byte
+	// own are the names of the headers that the guard alone may set.
+	own []string
+	// challenges are the beginnings of the challenge, for the path without and with a
+	// slash at the end.
+	challenges [2]string
+}
+
+// NewTarget returns the Target of a resource of p.
+func NewTarget(p *policy.Policy, r *policy.Resource) *Target {
+	realm := sha256.Sum256([]byte(p.Fingerprint + "\x00" + r.URL))
+	t := &Target{Policy: p, Resource: r, realm: [16]byte(realm[:16]), own: []string{"Authorization"}}
+	for _, h := range r.Forward {
+		t.own = append(t.own, h.Name)
+	}
+	for i, slash := range []bool{false, true} {
+		t.challenges[i] = challengeStart(r, slash)
+	}
+	return t
+}
