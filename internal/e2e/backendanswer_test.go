@@ -20,6 +20,7 @@ func outspoken(w http.ResponseWriter, r *http.Request) {
 	h.Add("WWW-Authenticate", "Basic realm=backend")
 	h.Set("Proxy-Authenticate", "Basic realm=backend")
 	h.Set("X-Backend", "yes")
+	h.Set("Service-Worker-Allowed", "/")
 	if cache := r.URL.Query().Get("cache"); cache != "" {
 		h.Set("Cache-Control", cache)
 	}
@@ -109,6 +110,19 @@ func TestSec_J19_PrivateUnlessTheBackendKnowsBetter(t *testing.T) {
 			if !contains(strings.Join(a.header.Values("Vary"), ","), "Authorization", "Origin") {
 				t.Errorf("%d: Vary %q", status, a.header.Values("Vary"))
 			}
+		}
+	}
+}
+
+// On a host that the backend shares with the consent page, it may neither take over other
+// paths nor have data run as a page.
+func TestSec_J17_BackendsPagesStayInTheirPlace(t *testing.T) {
+	t.Parallel()
+	w, token := startOutspoken(t)
+	for _, status := range []int{200, 403, 404, 500} {
+		a := w.ask(token, fmt.Sprint("status=", status))
+		if a.header.Get("Service-Worker-Allowed") != "" || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%d: %v", status, a.header)
 		}
 	}
 }

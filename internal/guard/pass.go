@@ -78,6 +78,7 @@ func (p *Pass) Apply(r *http.Request) {
 	delete(h, "Keep-Alive")
 	sanitizeConnection(h)
 	stripCookies(h)
+	withoutTrailers(r)
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
 	p.guard.config.Stats.observe(p.req.HTTP, Passed, p.guard.config.Now().Sub(p.req.Began))
@@ -86,6 +87,9 @@ func (p *Pass) Apply(r *http.Request) {
 // Close takes the request out of the registry of streams and releases its context. It
 // must be called for every Pass, when the next handler has returned.
 func (p *Pass) Close() {
+	if p.writer.status != 0 {
+		dropUnannounced(p.writer.Header())
+	}
 	p.guard.streams.leave(&p.stream)
 	p.ctx.cancel()
 }

@@ -156,6 +156,7 @@ func stripAnswer(h http.Header) {
 	delete(h, "Proxy-Authenticate")
 	delete(h, "Service-Worker-Allowed")
 	stripSetCookies(h)
+	dropAnnounced(h)
 }
 
 // answerHeaders sets what every answer of the resource carries.
