@@ -32,14 +32,15 @@ func withToken(token string) http.Header { return http.Header{"Authorization": {
 const challengeScopes = "mcp admin"
 
 // refusing is a world in which everything can be refused that there is, and the tokens for
-// that. The resource wants more than it did when the narrow token was issued.
-func refusing(t *testing.T) (*world, map[string]refusal) {
+// that. The resource wants more than it did when the narrow token was issued. words are added
+// to the site.
+func refusing(t *testing.T, words string) (*world, map[string]refusal) {
 	t.Helper()
 	w := newWorld(t)
 	other := "resource " + w.origin + "/other {\nscopes files\n}\n"
 	resource := func(scopes string) string { return "resource " + w.resource + " {\nscopes " + scopes + "\n}\n" }
 	config := func(scopes, more string) string {
-		return globals("") + "http://:" + port(w.addr) + " {\n" + block(resource(scopes)+other+w.entra()+more) +
+		return globals("") + "http://:" + port(w.addr) + " {\n" + block(resource(scopes)+other+w.entra()+more) + words +
 			"reverse_proxy " + w.backend.addr() + "\n}\n"
 	}
 	w.start(config("mcp files", ""))
@@ -101,7 +102,7 @@ func (w *world) refuse(r refusal) *answer {
 // alike.
 func TestSec_H16_EveryClientReadsEveryChallenge(t *testing.T) {
 	t.Parallel()
-	w, all := refusing(t)
+	w, all := refusing(t, "")
 	for name, r := range all {
 		a := w.refuse(r)
 		checkRefusal(t, name, a, r)
