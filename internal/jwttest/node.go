@@ -3,24 +3,21 @@
 package jwttest
 
 import (
-	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
 
-// judge asks the sample verifier about each line of its input.
+// judge asks the sample verifier about each token of its input.
 const judge = `
 import { readFileSync } from 'node:fs'
 import { verifier } from './verify.mjs'
 
-const verify = verifier(process.argv[2], process.argv[3])
+const { issuer, audience, tokens } = JSON.parse(readFileSync(0, 'utf8'))
+const verify = verifier(issuer, audience)
 const verdicts = []
-for (const token of JSON.parse(readFileSync(0, 'utf8'))) {
+for (const token of tokens) {
   verdicts.push(await verify(token).then(() => '', (e) => e.code ?? String(e)))
 }
 console.log(JSON.stringify(verdicts))
@@ -30,34 +27,15 @@ console.log(JSON.stringify(verdicts))
 // by a real Node.js with the real library. The test is skipped where they are missing.
 func NodeVerdicts(t *testing.T, file, issuer, audience string, tokens []string) []bool {
 	t.Helper()
-	node, modules := mcptest.Node(t)
 	sample, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	for name, text := range map[string]string{"verify.mjs": string(sample), "judge.mjs": judge} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A module is looked for beside the file that imports it.
-	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
-	input, err := json.Marshal(tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), node, "judge.mjs", issuer, audience)
-	cmd.Dir, cmd.Stdin, cmd.Stderr = dir, strings.NewReader(string(input)), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	var verdicts []string
-	if err := json.Unmarshal(out, &verdicts); err != nil || len(verdicts) != len(tokens) {
-		t.Fatalf("%s: %v", out, err)
+	mcptest.RunNode(t, map[string]string{"verify.mjs": string(sample), "judge.mjs": judge}, "judge.mjs",
+		map[string]any{"issuer": issuer, "audience": audience, "tokens": tokens}, &verdicts)
+	if len(verdicts) != len(tokens) {
+		t.Fatalf("%d verdicts on %d tokens", len(verdicts), len(tokens))
 	}
 	accepted := make([]bool, len(tokens))
 	for i, v := range verdicts {

@@ -30,22 +30,3 @@ func Need(t testing.TB, what string, commands ...string) string {
 	t.Skipf("%s is not installed (looked for %v)", what, commands)
 	return ""
 }
-
-// nodeModulesEnv names a folder with the npm packages that tests use.
-const nodeModulesEnv = "MCPOAUTH_NODE_MODULES"
-
-// Node returns the path of Node.js, and the folder with npm packages that the environment
-// variable MCPOAUTH_NODE_MODULES names. Where one of them is missing, the test is skipped
-// or fails as with Need.
-func Node(t testing.TB) (node, modules string) {
-	t.Helper()
-	node = Need(t, "node", "node")
-	if modules = os.Getenv(nodeModulesEnv); modules != "" {
-		return node, modules
-	}
-	if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), "node") {
-		t.Fatalf("%s names node, but %s names no folder", requireEnv, nodeModulesEnv)
-	}
-	t.Skipf("%s names no folder with npm packages", nodeModulesEnv)
-	return "", ""
-}
