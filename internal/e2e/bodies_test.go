@@ -21,7 +21,7 @@ import (
 // while it passes two of them: less than one in whole.
 const (
 	large = 100 << 20
-	most  = 64 << 20
+	most  = 80 << 20
 )
 
 // largeBody is one that no compression makes smaller.
