@@ -75,7 +75,7 @@ func goFiles(t *testing.T) []goFile {
 func (f goFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
 // production tells whether the file ends up in a server.
-func (f goFile) production() bool { return !f.isTest() && !testSupport(f.dir) && f.dir != ".ci" }
+func (f goFile) production() bool { return !f.isTest() && !testSupport(f.dir) && !below(f.dir, ".ci") }
 
 // imports tells whether the file imports the package or one below it.
 func (f goFile) imports(root string) bool {

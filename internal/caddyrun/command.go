@@ -104,6 +104,8 @@ func (h *Home) command(ctx context.Context, t testing.TB, args ...string) *exec.
 		"XDG_CACHE_HOME=" + filepath.Join(h.Dir, "cache"),
 		"PATH=" + os.Getenv("PATH"),
 		"TMPDIR=" + os.TempDir(),
+		// Which mutant the code is, where .ci/mutate runs the tests.
+		"MCPOAUTH_MUTANT=" + os.Getenv("MCPOAUTH_MUTANT"),
 	}, h.Env...)
 	return cmd
 }

@@ -55,7 +55,7 @@ func TestSec_H15_AuthorizationSyntax(t *testing.T) {
 
 func TestSec_J12_TokenInTheQuery(t *testing.T) {
 	t.Parallel()
-	for _, query := range []string{"access_token=" + good, "a=b&access_token=x", "access_token", "access%5ftoken=" + good, "%61ccess_token=x"} {
+	for _, query := range []string{"access_token=" + good, "a=b&access_token=x", "access_token", "access%5ftoken=" + good, "%61ccess_token=x", "Access_Token=" + good, "ACCESS_TOKEN=x"} {
 		for _, token := range []string{"", good} {
 			b := setup()
 			req := b.request(token)
@@ -136,6 +136,9 @@ func TestSec_J10_EarlyData(t *testing.T) {
 		change func(*Request)
 	}{
 		{"header", func(r *Request) { r.HTTP.Header.Set("Early-Data", "1") }},
+		{"header twice", func(r *Request) { r.HTTP.Header["Early-Data"] = []string{"0", "1"} }},
+		{"invalid header", func(r *Request) { r.HTTP.Header.Set("Early-Data", "true") }},
+		{"empty header", func(r *Request) { r.HTTP.Header.Set("Early-Data", "") }},
 		{"handshake", func(r *Request) { r.HTTP.TLS = &tls.ConnectionState{} }},
 	} {
 		for method, status := range map[string]int{"POST": 425, "DELETE": 425, "PUT": 425, "GET": 200, "HEAD": 200} {

@@ -87,7 +87,9 @@ func (p *Pass) Apply(r *http.Request) {
 			p.target.stripOwn(h, name)
 		}
 	}
-	withoutTrailers(r)
+	// RFC 9110 §6.5.1: trailer fields may be discarded, and must not be merged by those who
+	// do not know better; a backend that merges them would find headers of the client's own.
+	r.Trailer = nil
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
 	p.guard.config.Stats.observe(r, Passed, p.guard.config.Now().Sub(p.began))

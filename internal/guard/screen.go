@@ -5,6 +5,7 @@ package guard
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 )
@@ -44,9 +45,12 @@ func checkQuery(u *url.URL) error {
 	if err != nil {
 		return errQuery
 	}
-	// MCP authorization: "Access tokens MUST NOT be included in the URI query string".
-	if query.Has("access_token") {
-		return errTokenInQuery
+	// MCP authorization: "Access tokens MUST NOT be included in the URI query string". Some
+	// backends, such as ASP.NET, read names in any letter case.
+	for name := range query {
+		if strings.EqualFold(name, "access_token") {
+			return errTokenInQuery
+		}
 	}
 	return nil
 }

@@ -4,14 +4,8 @@ package guard
 
 import "net/http"
 
-// withoutTrailers takes from a request what follows its body. RFC 9110 §6.5.1 lets a
-// recipient merge a trailer into the header only where the field allows that, but there
-// are servers which merge all, and a client could send there what Apply has just removed:
-// its token, or who it claims to be. MCP has no trailers, and an intermediary may drop
-// them.
-func withoutTrailers(r *http.Request) { r.Trailer = nil }
-
-// unsayable are the fields that a backend must not send in either place.
+// unsayable are the fields that a backend must send neither in the header of its answer nor
+// after the body.
 var unsayable = [...]string{"Www-Authenticate", "Proxy-Authenticate", "Service-Worker-Allowed", "Set-Cookie"}
 
 // dropAnnounced takes from the list of trailers that an answer announces what must not be

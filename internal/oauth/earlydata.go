@@ -13,5 +13,8 @@ var ErrEarlyData = New(InvalidRequest, "Send the request again after the TLS han
 // be a replay (RFC 8470). The header Early-Data, by which a proxy says the same, is always
 // believed: who sets it can only slow itself down.
 func EarlyData(r *http.Request) bool {
-	return r.TLS != nil && !r.TLS.HandshakeComplete || r.Header.Get("Early-Data") == "1"
+	// RFC 8470 §5.1: "Multiple or invalid instances of the header field MUST be treated as
+	// equivalent to a single instance with a value of 1 by a server." There is no other
+	// valid value, so the header itself says it.
+	return r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 }

@@ -96,11 +96,8 @@ func isLoopback(u uri) bool {
 // extends to localhost, which MCP clients use, and to nothing but the port: both must be
 // http with the same one of the three hosts, and path and query byte for byte the same.
 func MatchRedirect(registered, requested string) bool {
-	if registered == "" || requested == "" {
-		return false
-	}
 	if registered == requested {
-		return true
+		return requested != ""
 	}
 	a, ok := loopbackRedirect(registered)
 	if !ok {
@@ -138,10 +135,8 @@ func RedirectHost(uri string) (scheme, host string) {
 	if CheckRedirectURI(uri) != nil {
 		return "", ""
 	}
-	u, err := parseURI(uri)
-	if err != nil {
-		return "", ""
-	}
+	// What was just checked can be parsed.
+	u, _ := parseURI(uri)
 	host = strings.ToLower(u.host)
 	if u.port != "" && (u.scheme != "https" || u.port != "443") {
 		host += ":" + u.port

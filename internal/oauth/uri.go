@@ -115,8 +115,8 @@ func (u *uri) setAuthority(authority string) error {
 
 // validPort has no leading zero, because some parsers keep it and others drop it.
 func validPort(s string) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n > 0 && s[0] != '0' && s[0] != '+'
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && s[0] != '0'
 }
 
 // validHost accepts an IPv6 literal, an IPv4 address in the dotted form, and a name of
@@ -131,7 +131,7 @@ func validHost(host string) bool {
 	if len(host) > 253 {
 		return false
 	}
-	last := ""
+	var last string
 	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 || !hostLabel(label) {
 			return false

@@ -27,19 +27,22 @@ func Normalize(escaped string) (string, error) {
 	if plain(escaped) {
 		return escaped, nil
 	}
-	_, last, err := decode(escaped)
+	l, err := decode(escaped)
 	if err != nil {
 		return "", err
 	}
-	return coarse(last), nil
+	return coarse(l.last()), nil
 }
 
-// forms are the readings of one path that different software may have: what path
-// matchers of the web server compare, on Unix and on Windows, and the normal form. They
-// differ for paths such as /mcp/..;/x only, where guessing one of them would leave the
+// forms are the readings of one path that different software may have. A backend that
+// compares beginnings and resolves nothing, as Node.js and ASGI servers do, takes a path
+// as it is on the wire, or decoded; the web server's path matchers resolve dots, and on
+// Windows backslashes; servlet containers cut parameters off, before or after decoding;
+// and whatever decodes once more does all of that one layer deeper. The readings differ
+// for paths such as /mcp/../x and /mcp/..;/x, where guessing one of them would leave the
 // others open.
 type forms struct {
-	list [3]string
+	list [2 + 4*maxDecodings]string
 	n    int
 }
 
@@ -53,22 +56,23 @@ func (f *forms) add(s string) {
 
 func (f *forms) all() []string { return f.list[:f.n] }
 
-// formsOf returns the readings of an escaped path. Where it has no normal form the error
-// is ErrPath, and what the web server's matchers compare is still there when the path
-// can be decoded once.
+// formsOf returns the readings of an escaped path, the normal form last. Where it has no
+// normal form the error is ErrPath, and the readings are those of the layers that can be
+// decoded.
 func formsOf(escaped string) (forms, error) {
 	var f forms
 	if plain(escaped) {
 		f.add(escaped)
 		return f, nil
 	}
-	once, last, err := decode(escaped)
-	if once != "" {
-		f.add(matched(once))
-		f.add(windows(once))
-	}
-	if err == nil {
-		f.add(coarse(last))
+	l, err := decode(escaped)
+	f.add(strings.ToLower(escaped))
+	f.add(matched(unescape(withoutParameters(escaped))))
+	for _, p := range l.all() {
+		f.add(strings.ToLower(p))
+		f.add(matched(p))
+		f.add(windows(p))
+		f.add(coarse(p))
 	}
 	return f, err
 }
@@ -94,28 +98,39 @@ func plain(p string) bool {
 	return true
 }
 
-// decode returns the path decoded once, as the web server sees it, and decoded until
-// nothing changes. The first layer must be valid throughout; in deeper layers a percent
-// sign that begins no escape is what it looks like (/100%25 is a fine file name).
-func decode(escaped string) (once, last string, err error) {
+// layers are a path decoded once, as the web server sees it, twice, and so on until
+// nothing changes.
+type layers struct {
+	list [maxDecodings]string
+	n    int
+}
+
+func (l *layers) all() []string { return l.list[:l.n] }
+
+func (l *layers) last() string { return l.list[l.n-1] }
+
+// decode returns the layers of a path. The first one must be valid throughout; in deeper
+// ones a percent sign that begins no escape is what it looks like (/100%25 is a fine file
+// name). Layers that are no text are there in spite of the error.
+func decode(escaped string) (l layers, err error) {
 	if !strings.HasPrefix(escaped, "/") {
 		escaped = "/" + escaped
 	}
-	if once, err = url.PathUnescape(escaped); err != nil {
-		return "", "", ErrPath
+	next, err := url.PathUnescape(escaped)
+	if err != nil {
+		return l, ErrPath
 	}
-	last = once
-	for i := 1; text(last); i++ {
-		next := unescape(last)
-		if next == last {
-			return once, last, nil
+	for l.n < maxDecodings {
+		l.list[l.n] = next
+		l.n++
+		if !text(next) {
+			err = ErrPath
 		}
-		if i == maxDecodings {
-			break
+		if next = unescape(next); next == l.last() {
+			return l, err
 		}
-		last = next
 	}
-	return once, "", ErrPath
+	return l, ErrPath
 }
 
 // text tells whether s is UTF-8 without control characters.
@@ -164,6 +179,15 @@ func windows(p string) string {
 		}
 		return strings.TrimRight(s, ". ")
 	}))
+}
+
+// withoutParameters cuts what follows a semicolon off each segment, as servlet containers
+// do before they decode.
+func withoutParameters(p string) string {
+	return eachSegment(p, func(s string) string {
+		s, _, _ = strings.Cut(s, ";")
+		return s
+	})
 }
 
 // coarse is the normal form of a decoded path.

@@ -67,6 +67,9 @@ var spellings = []string{
 	"/%5cmcp", "/%5Cmcp", "/a%5c..%5cmcp", "/a/..%5cmcp", "/%255cmcp", "/;/mcp", "/;a=b/mcp", "/a/..;/mcp", "/a/..;x/mcp", "/a/..%3b/mcp",
 	`/a\..\mcp\..;\x`, "/mcp;x", "/mcp;/x", "/mcp/..;/x", "/mcp/%2e%2e%3b/x", "/mcp/%252e%252e/x", "/mcp/..%252fx", "/mcp.", "/mcp./x", "/mcp%20", "/mcp%20/x",
 	"/mcp.%20.", "/mcp...", "/%20/../mcp", "/mcp%00", "/mcp%0a", "/mcp%0d%0ax", "/mcp%zz", "/mcp%", "/mcp%ff", "/mcp%c0%af",
+	// Every way to resolve these leads below /mcp in some order of steps alone.
+	"/mc%252570/%20/../", "/x/..;a/m%63p/..%3b/z", "/%252525252fx/..%5cmcp", "/mc%2570;x/../y",
+	"/mcp/..", "/mcp/../x", "/MCP/../x", "/mcp/%2e%2e/x", "/mcp%2f..%2fx", "/mcp/../../x/", "/m%63p/../x", "/mcp/x/../../y", "/mcp/..%5cx",
 	"/%00/../mcp", "/mcp%3f", "/mcp%23x", "/mcp%2f", "/mcp%2f..%2f..%2fmcp", "mcp", "/mcp/../mcp", "/%EF%BC%8F/../mcp", "/mcp%E2%80%AE", "/mcp\x7f",
 }
 
@@ -88,6 +91,21 @@ func TestSec_J04_NoSpellingEscapesTheGuard(t *testing.T) {
 		}
 		if r := table.Route("other.example", p, p); r.Kind == Guarded {
 			t.Errorf("%q on another host: kind %d", p, r.Kind)
+		}
+	}
+}
+
+// On a host that nobody configured, the backend may be reachable all the same.
+func TestSec_J04_NoSpellingEscapesOnAnotherHost(t *testing.T) {
+	t.Parallel()
+	table := New(site("https://h.example/oauth", "https://h.example/mcp"))
+	for _, p := range []string{
+		"/mcp/../x", "/mcp%2f..%2fx", "/mc%2570", "//%255cmcp", "//%255cmcp%252525%32d", "/mcp%252525252f", "/m%63p%ff", "/mc%2570%00", "/x/..;a/m%63p/..%3b/z",
+	} {
+		for _, r := range []Route{table.Route("other.example", p, p), table.Route("other.example", p, "/x"), table.Route("other.example", "/x", p)} {
+			if r.Kind != Misdirected {
+				t.Errorf("%q: kind %d", p, r.Kind)
+			}
 		}
 	}
 }

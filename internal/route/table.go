@@ -80,7 +80,10 @@ func (t *Table) addIssuer(issuer string) {
 		h.coarse = append(h.coarse, readings(at)...)
 	}
 	if path != "" {
-		h.under = readings(path)[0]
+		h.under = path
+		if n, err := Normalize(path); err == nil {
+			h.under = n
+		}
 	}
 }
 
@@ -105,15 +108,13 @@ func (t *Table) addResource(r *policy.Resource) {
 	}
 }
 
-// readings are the forms of a configured path, the normal form first.
+// readings are the forms of a configured path.
 func readings(path string) []string {
 	f, err := formsOf(path)
 	if err != nil {
 		return []string{path}
 	}
-	out := slices.Clone(f.all())
-	slices.Reverse(out)
-	return out
+	return slices.Clone(f.all())
 }
 
 // owns tells whether a path in one of its forms begins with the resource's. The prefix

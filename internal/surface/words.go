@@ -18,6 +18,8 @@ type Word struct {
 	Usage string
 	// Required tells whether the guest cannot work without it.
 	Required bool
+	// Bare is what the word says without a value; "" means that it needs one.
+	Bare string
 	// Check tells what is wrong with one value.
 	Check func(string) error
 	// Value keeps a word with one value, Values one with a list, which appends when it is
@@ -132,6 +134,9 @@ func names(words []Word) []string {
 func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 	args := d.RemainingArgs()
 	opens := OpensBlock(d)
+	if len(args) == 0 && !opens && w.Bare != "" {
+		args = []string{w.Bare}
+	}
 	switch {
 	case w.Words != nil && (len(args) > 0 || !opens), w.Words == nil && opens:
 		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
