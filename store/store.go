@@ -153,10 +153,13 @@ type Page struct {
 }
 
 // Watcher is implemented by stores that learn of changes made by other nodes. Watch
-// calls fn for each of them until ctx ends; reports of its own node's changes do no harm.
+// calls fn for each changed key, one call at a time, until ctx ends or the watch breaks;
+// it always returns an error, and the caller may call it again. fn returns quickly.
+//
 // The zero Key says that anything may have changed: Watch calls fn with it as soon as it
-// listens, and whenever it may have missed something. An error ends it, and the caller
-// may call again. fn returns quickly.
+// listens, and a caller takes the end of a watch for the same. Kinds other than "grant"
+// may be left out, and so may changes made through this very handle, whose reports do no
+// harm.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

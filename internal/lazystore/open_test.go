@@ -171,3 +171,21 @@ func TestSec_J21_PanicIsUnknown(t *testing.T) {
 		}
 	})
 }
+
+// A password that was corrected counts at the next attempt, without a restart.
+func TestOpenByTheLatestConfiguration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wrong, right := newOpener(), newOpener()
+		wrong.plan = []error{faulty.ErrBroken, faulty.ErrBroken}
+		s := lazystore.New(wrong, env(), lazystore.Options{})
+		wantUnknown(t, s.Ready(t.Context()), faulty.ErrBroken)
+		s.OpenBy(right)
+		wantNil(t, s.Ready(t.Context()))
+		s.OpenBy(wrong)
+		wantNil(t, s.Ready(t.Context()))
+		if wrong.opens != 1 || right.opens != 1 {
+			t.Errorf("opened %d and %d times", wrong.opens, right.opens)
+		}
+	})
+}
