@@ -327,6 +327,10 @@ func TestRegistryOfStreams(t *testing.T) {
 	if !s.enter(b, [16]byte{1}, 0) || s.Count([32]byte{1}) != 2 || s.Count([32]byte{2}) != 1 || s.Total() != 3 {
 		t.Errorf("%d and %d of %d", s.Count([32]byte{1}), s.Count([32]byte{2}), s.Total())
 	}
+	// A stream that is there already is there once, and never too many.
+	if !s.enter(b, [16]byte{1}, 1) || s.Count([32]byte{1}) != 2 || s.Total() != 3 {
+		t.Errorf("%d of %d after a stream entered twice", s.Count([32]byte{1}), s.Total())
+	}
 	// Two of the first grant fill no other's limit of two.
 	if !s.full([32]byte{1}, 2) || s.full([32]byte{2}, 2) {
 		t.Error("grants share a limit")
