@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
@@ -26,7 +27,7 @@ func targetsOf(p *policy.Policy) map[*policy.Resource]*guard.Target {
 }
 
 // guarded lets a request with a good token through, with a JWT in its place.
-func (in *instance) guarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, to route.Route) error {
+func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler, to route.Route) error {
 	if guard.Preflight(w, r, to.Resource) {
 		return nil
 	}
@@ -37,7 +38,7 @@ func (in *instance) guarded(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	defer pass.Close()
-	in.setUser(r, pass)
+	in.setUser(r, repl, pass)
 	pass.Apply(r)
 	gw, gr := pass.Wrap(w, r, newRef)
 	return serveUntilCut(pass, next, gw, gr)

@@ -39,10 +39,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		in.stripForwarded(r)
 		return next.ServeHTTP(w, r)
 	}
-	clearUser(r)
+	repl := replacerOf(r)
+	clearUser(repl)
 	switch to.Kind {
 	case route.Guarded:
-		return in.guarded(w, r, next, to)
+		return in.guarded(w, r, repl, next, to)
 	case route.Document, route.Endpoint, route.NotFound:
 		in.answer(w, r, to)
 	case route.Misdirected:

@@ -125,7 +125,7 @@ func TestSec_J18_NoStaleIdentity(t *testing.T) {
 		}
 		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 		for _, p := range userPlaceholders {
-			repl.Set("http.auth.user."+p, "outer")
+			repl.Set(p, "outer")
 		}
 		caddyhttp.SetVar(r.Context(), resourceVar, "https://stale.example.com/mcp")
 		if c.name == "guarded" {

@@ -202,15 +202,16 @@ func knowsGood(resource string) lookupFunc {
 	}
 }
 
+func mintedForGood(context.Context, *guard.Access, *policy.Policy, *policy.Resource) (string, time.Time, error) {
+	return "minted", clock.System().Add(time.Minute), nil
+}
+
 func admit(s *site, l guard.Lookup) {
-	mint := func(context.Context, *guard.Access, *policy.Policy, *policy.Resource) (string, time.Time, error) {
-		return "minted", clock.System().Add(time.Minute), nil
-	}
 	sv, err := s.open(context.Background())
 	if err != nil {
 		panic(err)
 	}
-	s.services.Store(&services{vault: sv.vault, state: sv.state, guard: guard.New(guard.Config{Grants: l, Mint: mint, Now: clock.System})})
+	s.services.Store(&services{vault: sv.vault, state: sv.state, guard: guard.New(guard.Config{Grants: l, Mint: mintedForGood, Now: clock.System, Stats: &guardStats})})
 }
 
 // logged makes a handler write into the buffer that it returns.

@@ -26,11 +26,6 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
-// forwarding is the body of a directive with a resource that forwards the person.
-func forwarding(host string) string {
-	return "resource https://" + host + "/mcp {\nforward {\nheader X-User sub\n}\n}\n" + nowhere + "store memory\n"
-}
-
 // body reads a JSON answer.
 func body(t *testing.T, w *httptest.ResponseRecorder) map[string]any {
 	t.Helper()
@@ -43,7 +38,7 @@ func body(t *testing.T, w *httptest.ResponseRecorder) map[string]any {
 
 // The backend gets the JWT and our word about the person, and nobody else's.
 func TestSec_J06_BackendOfTheHandler(t *testing.T) {
-	_, h := running(t, forwarding("forward.example.com"))
+	_, h := running(t, strings.ReplaceAll(forwarding, "%s", "forward.example.com"))
 	admitGood(h)
 	next := new(backend)
 	ask(t, h, prepared(http.MethodGet, "https://forward.example.com/mcp", "Authorization", "Bearer good", "X-User", "forged", "X_User", "forged"), next)
@@ -195,7 +190,7 @@ func TestDocumentsOfTheHandler(t *testing.T) {
 	}
 }
 
-func TestSec_J10_EarlyDataAtEndpoints(t *testing.T) {
+func TestSec_J10_EarlyDataIsLogged(t *testing.T) {
 	_, h := running(t, sited("early.example.com"))
 	log := logged(h)
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
@@ -339,8 +334,8 @@ func TestBareRequest(t *testing.T) {
 	defer pass.Close()
 	vars := map[string]any{}
 	bare := r.WithContext(context.WithValue(context.Background(), caddyhttp.VarsCtxKey, vars))
-	clearUser(bare)
-	h.instance.setUser(bare, pass)
+	clearUser(replacerOf(bare))
+	h.instance.setUser(bare, replacerOf(bare), pass)
 	if vars[resourceVar] != "https://bare.example.com/mcp" {
 		t.Errorf("%v", vars)
 	}

@@ -126,13 +126,18 @@ func TestMemoryKeepsItsKey(t *testing.T) {
 // fakeStore is an Opener whose store is in memory.
 type fakeStore struct {
 	key    func() ([]byte, error)
+	wrap   func(store.Store) store.Store // nil: as it is
 	closed atomic.Bool
 }
 
 func (f *fakeStore) Identity() string { return "fake" }
 
 func (f *fakeStore) Open(_ context.Context, env store.Env) (store.Store, error) {
-	return closing{memory.New(memory.Options{}, env), &f.closed}, nil
+	inner := store.Store(closing{memory.New(memory.Options{}, env), &f.closed})
+	if f.wrap != nil {
+		inner = f.wrap(inner)
+	}
+	return inner, nil
 }
 
 func (f *fakeStore) MasterKey(ctx context.Context, _ store.Env) ([]byte, error) {

@@ -20,35 +20,42 @@ import (
 const resourceVar = "mcp_oauth.resource"
 
 // userPlaceholders are what later handlers may use of a person.
-var userPlaceholders = []string{"id", "client_id", "name", "preferred_username", "email"}
+var userPlaceholders = []string{
+	"http.auth.user.id", "http.auth.user.client_id", "http.auth.user.name",
+	"http.auth.user.preferred_username", "http.auth.user.email",
+}
 
 // clearResource removes the variable, which the guard alone may set.
 func clearResource(r *http.Request) {
-	if caddyhttp.GetVar(r.Context(), resourceVar) != nil {
-		caddyhttp.SetVar(r.Context(), resourceVar, nil)
+	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
+		delete(vars, resourceVar)
 	}
 }
 
 // clearUser removes what an outer handler may have said about the person, so that a
 // refused request has no identity. Requests that are not ours keep theirs.
-func clearUser(r *http.Request) {
-	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+func clearUser(repl *caddy.Replacer) {
 	if repl == nil {
 		return
 	}
 	for _, p := range userPlaceholders {
-		repl.Delete("http.auth.user." + p)
+		repl.Delete(p)
 	}
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return repl
 }
 
 // setUser publishes who the request is from: placeholders, the variable by which a site
 // can match the resource, and fields of the access log.
-func (in *instance) setUser(r *http.Request, pass *guard.Pass) {
-	ctx := r.Context()
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+func (in *instance) setUser(r *http.Request, repl *caddy.Replacer, pass *guard.Pass) {
+	if repl != nil {
 		// A text that nobody asks for is never made.
 		repl.Map(user{pass}.placeholder)
 	}
+	ctx := r.Context()
 	caddyhttp.SetVar(ctx, resourceVar, in.resourceVars[pass.Resource()])
 	if logsAccess(ctx) {
 		addLogFields(ctx, zap.String("mcp_client_id", pass.Client()), zap.String("mcp_resource", pass.Resource()))
@@ -60,20 +67,16 @@ type user struct{ pass *guard.Pass }
 
 // placeholder implements caddy.ReplacerFunc.
 func (u user) placeholder(key string) (any, bool) {
-	key, ours := strings.CutPrefix(key, "http.auth.user.")
-	if !ours {
-		return nil, false
-	}
 	switch key {
-	case "id":
+	case "http.auth.user.id":
 		return headerText(u.pass.Subject()), true
-	case "client_id":
+	case "http.auth.user.client_id":
 		return headerText(u.pass.Client()), true
-	case "name":
+	case "http.auth.user.name":
 		return headerText(u.pass.Name()), true
-	case "preferred_username":
+	case "http.auth.user.preferred_username":
 		return headerText(u.pass.PreferredUsername()), true
-	case "email":
+	case "http.auth.user.email":
 		email := u.pass.Email()
 		return headerText(email), email != ""
 	}

@@ -23,11 +23,17 @@ func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 // and not the making of requests. What the handler changes is put back before each time.
 type call struct {
 	site    *site
+	plain   *http.Request // before the server prepared it
 	request *http.Request
 	writer  *sink
 	extra   *caddyhttp.ExtraLogFields
 	bearer  []string
+	sent    int
 }
+
+// reuse is how often a prepared request is sent: the handler adds to its placeholders
+// each time, which a request that is sent once never notices.
+const reuse = 1000
 
 // newCall is a tool call of an MCP client with a token.
 func newCall(tb testing.TB, s *site, token string) *call {
@@ -41,12 +47,16 @@ func newCall(tb testing.TB, s *site, token string) *call {
 		"Content-Type": {"application/json"}, "User-Agent": {"bench"},
 		"Mcp-Session-Id": {"0123456789abcdef0123456789abcdef"}, "Mcp-Protocol-Version": {"2025-11-25"},
 	}
-	w := &sink{header: http.Header{}}
-	r = s.prepare(w, r)
-	extra := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
-	c := &call{site: s, request: r, writer: w, extra: extra}
+	c := &call{site: s, plain: r, writer: &sink{header: http.Header{}}}
 	c.use(token)
+	c.prepare()
 	return c
+}
+
+// prepare makes the request anew.
+func (c *call) prepare() {
+	c.request = c.site.prepare(c.writer, c.plain)
+	c.extra = c.request.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
 }
 
 // use makes the request bear another token.
@@ -54,6 +64,9 @@ func (c *call) use(token string) { c.bearer = []string{"Bearer " + token} }
 
 // send sends the request once more.
 func (c *call) send(tb testing.TB, want int) {
+	if c.sent++; c.sent%reuse == 0 {
+		c.prepare()
+	}
 	c.request.Header["Authorization"] = c.bearer
 	*c.extra = caddyhttp.ExtraLogFields{}
 	clear(c.writer.header)

@@ -14,8 +14,8 @@ import (
 // directive.
 func BenchmarkPassThrough(b *testing.B) {
 	c := newCall(b, clientOf(b, memoryHost).site, "x")
-	c.request.URL.Path, c.request.RequestURI = "/favicon.ico", "/favicon.ico"
-	c.request = c.site.prepare(c.writer, c.request)
+	c.plain.URL.Path, c.plain.RequestURI = "/favicon.ico", "/favicon.ico"
+	c.prepare()
 	b.ReportAllocs()
 	for b.Loop() {
 		c.send(b, http.StatusOK)

@@ -4,14 +4,13 @@ package guard
 
 import "net/http"
 
-// strip removes every header that is one of names, or that a backend could take for one.
-func strip(h http.Header, names []string) {
-	for name := range h {
-		for _, own := range names {
-			if isAlias(name, own) {
-				delete(h, name)
-				break
-			}
+// stripOwn removes the header with a name if the guard alone may set it, or a backend
+// could take it for one of those.
+func (t *Target) stripOwn(h http.Header, name string) {
+	for _, own := range t.own {
+		if isAlias(name, own) {
+			delete(h, name)
+			return
 		}
 	}
 }

@@ -42,11 +42,16 @@ func bearer(h http.Header) (string, error) {
 func token68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
-		c := body[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && strings.IndexByte("-._~+/", c) < 0 {
+		if !token68Bytes[body[i]] {
 			return false
 		}
 	}
 	return body != ""
 }
+
+var token68Bytes = func() (out [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/" {
+		out[c] = true
+	}
+	return out
+}()

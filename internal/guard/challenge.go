@@ -19,8 +19,8 @@ func (t *Target) challenge(slash bool, no *refusal) string {
 	if slash {
 		start = t.challenges[1]
 	}
-	if s := challengeScopes(t.Resource, no); s != "" {
-		start += `, scope="` + s + `"`
+	if len(no.granted) > 0 {
+		start = challengeStart(t.Resource, slash, no.granted)
 	}
 	if no.silent {
 		return start
@@ -28,17 +28,21 @@ func (t *Target) challenge(slash bool, no *refusal) string {
 	return start + `, error="` + string(no.err.Code) + `", error_description="` + quotable(no.err.Description) + `"`
 }
 
-// challengeStart is what every challenge of a resource begins with.
-func challengeStart(r *policy.Resource, slash bool) string {
-	return `Bearer resource_metadata="` + route.MetadataURL(r, slash) + `"`
+// challengeStart is what a challenge of a resource begins with.
+func challengeStart(r *policy.Resource, slash bool, granted oauth.Scopes) string {
+	start := `Bearer resource_metadata="` + route.MetadataURL(r, slash) + `"`
+	if s := challengeScopes(r, granted); s != "" {
+		start += `, scope="` + s + `"`
+	}
+	return start
 }
 
 // challengeScopes are what the client should ask for: what the resource needs, and after
 // insufficient_scope also what the token has, since many clients replace their scopes by
 // those of the challenge. MCP authorization: servers SHOULD NOT include offline_access.
-func challengeScopes(r *policy.Resource, no *refusal) string {
+func challengeScopes(r *policy.Resource, granted oauth.Scopes) string {
 	var out []string
-	for _, s := range no.granted.Union(r.Scopes) {
+	for _, s := range granted.Union(r.Scopes) {
 		// A scope may contain a comma (RFC 6749 §3.3), but not in here.
 		if s != oauth.OfflineAccess && oauth.ValidScope(s) && !strings.Contains(s, ",") {
 			out = append(out, s)

@@ -113,7 +113,7 @@ func checkChallenge(t *testing.T, res *policy.Resource, slash bool, no *refusal)
 		t.Errorf("%s: differs the second time", header)
 	}
 	want := map[string]string{"resource_metadata": route.MetadataURL(res, slash)}
-	if s := challengeScopes(res, no); s != "" {
+	if s := challengeScopes(res, no.granted); s != "" {
 		want["scope"] = s
 	}
 	if !no.silent {

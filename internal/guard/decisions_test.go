@@ -177,7 +177,7 @@ func TestResultOfEachRefusal(t *testing.T) {
 		{errQuery, InvalidRequest, "invalid_request"},
 		{errSeveralHeaders, InvalidRequest, "invalid_request"},
 	} {
-		if got := resultOf(tt.err); got != tt.want || got.String() != tt.name {
+		if got := resultOf(asRefusal(tt.err)); got != tt.want || got.String() != tt.name {
 			t.Errorf("%v: %v, want %v", tt.err, got, tt.name)
 		}
 	}

@@ -83,8 +83,16 @@ func HeaderValue(text string) string {
 // spelling that a backend could take for them. A request that nobody vouched for must not
 // carry them either.
 func (t *Target) StripForwarded(h http.Header) {
-	if len(t.own) > 1 {
-		strip(h, t.own[1:])
+	if len(t.Resource.Forward) == 0 {
+		return
+	}
+	for name := range h {
+		for _, f := range t.Resource.Forward {
+			if isAlias(name, f.Name) {
+				delete(h, name)
+				break
+			}
+		}
 	}
 }
 

@@ -108,6 +108,15 @@ func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Expose-Headers", exposedHeaders)
 }
 
+// varies are the headers of a request by which every answer of a resource differs.
+const varies = "Origin, Authorization"
+
+// addVaries adds them to what Vary has.
+func addVaries(h http.Header) {
+	addVary(h, "Origin")
+	addVary(h, "Authorization")
+}
+
 // addVary adds one name to Vary.
 func addVary(h http.Header, name string) {
 	for _, v := range h["Vary"] {

@@ -5,6 +5,7 @@ package guard
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Pass is the permission for one request, and everything that goes with the request to
@@ -13,11 +14,12 @@ type Pass struct {
 	entry  *entry
 	target *Target
 	guard  *Guard
-	req    Request
+	began  time.Time
 	origin string
 	// authorization is the header for the backend. Its array is the request's own: later
 	// handlers may change values in place.
 	authorization [1]string
+	answers       [len(answers)]string
 
 	stream stream
 	ctx    passContext
@@ -26,7 +28,7 @@ type Pass struct {
 
 // pass returns the Pass for an answer, or refuses one stream too many.
 func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, req: req, origin: req.HTTP.Header.Get("Origin")}
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
 	p.authorization[0] = e.get(textAuthorization)
 	p.ctx.parent = req.HTTP.Context()
 	p.stream.record, p.stream.ctx = e.record, &p.ctx
@@ -69,21 +71,28 @@ func (p *Pass) Resource() string { return p.target.Resource.URL }
 // included, stays as it was sent.
 func (p *Pass) Apply(r *http.Request) {
 	h := r.Header
-	strip(h, p.target.own)
-	// RFC 9110 §11.7: these are for the first proxy, which this is. Proxy is none at all
-	// but becomes HTTP_PROXY in CGI.
-	delete(h, "Proxy-Authorization")
-	delete(h, "Proxy-Connection")
-	delete(h, "Proxy")
-	delete(h, "Keep-Alive")
-	sanitizeConnection(h)
-	stripCookies(h)
+	for name := range h {
+		switch name {
+		case "Proxy-Authorization", "Proxy-Connection", "Keep-Alive", "Proxy":
+			// RFC 9110 §11.7: these are for the first proxy, which this is. Proxy is none at all
+			// but becomes HTTP_PROXY in CGI.
+			delete(h, name)
+		case "Connection":
+			keep(h, name, isConnectionOption)
+		case "Te":
+			keep(h, name, isTrailers)
+		case "Cookie":
+			stripCookies(h)
+		default:
+			p.target.stripOwn(h, name)
+		}
+	}
 	// RFC 9110 §6.5.1: trailer fields may be discarded, and must not be merged by those who
 	// do not know better; a backend that merges them would find headers of the client's own.
 	r.Trailer = nil
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
-	p.guard.config.Stats.observe(p.req.HTTP, Passed, p.guard.config.Now().Sub(p.req.Began))
+	p.guard.config.Stats.observe(r, Passed, p.guard.config.Now().Sub(p.began))
 }
 
 // Close takes the request out of the registry of streams and releases its context. It
@@ -99,6 +108,9 @@ func (p *Pass) Cut() bool { return p.stream.cut.Load() }
 // acceptsEvents tells whether a client takes an event stream for an answer.
 func acceptsEvents(h http.Header) bool {
 	for _, v := range h["Accept"] {
+		if strings.Contains(v, eventStream) {
+			return true
+		}
 		for i := 0; i+len(eventStream) <= len(v); i++ {
 			if strings.EqualFold(v[i:i+len(eventStream)], eventStream) {
 				return true

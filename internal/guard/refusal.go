@@ -62,9 +62,10 @@ func insufficient(granted oauth.Scopes) error {
 // asRefusal returns the refusal inside err. An *oauth.Error of the Lookup becomes one; it
 // is nil where the outcome is unknown.
 func asRefusal(err error) *refusal {
-	var r *refusal
-	if errors.As(err, &r) {
-		return r
+	for at := err; at != nil; at = errors.Unwrap(at) {
+		if r, ok := at.(*refusal); ok { //nolint:errorlint // this is the loop that it asks for
+			return r
+		}
 	}
 	if e := oauth.AsError(err); e != nil {
 		return &refusal{err: e, challenge: e.Code == oauth.InvalidToken}
@@ -72,9 +73,8 @@ func asRefusal(err error) *refusal {
 	return nil
 }
 
-// resultOf names a refusal for metrics.
-func resultOf(err error) Result {
-	r := asRefusal(err)
+// resultOf names a refusal for metrics; nil is an unknown outcome.
+func resultOf(r *refusal) Result {
 	switch {
 	case r == nil:
 		return Unavailable
@@ -98,21 +98,24 @@ func resultOf(err error) Result {
 // Refuse writes the answer for an error of Admit: status, challenge and JSON. ref is the
 // reference id under which the log explains more.
 func (g *Guard) Refuse(w http.ResponseWriter, req Request, err error, ref string) {
-	h := w.Header()
-	h.Del("WWW-Authenticate")
-	if r := asRefusal(err); r != nil && r.challenge && req.Target != nil {
+	h, r := w.Header(), asRefusal(err)
+	delete(h, "Www-Authenticate")
+	if r != nil && r.challenge && req.Target != nil {
 		// RFC 9110 §15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
 		// header field". There is exactly one, and none on a 503: that would be taken for the
 		// loss of the session.
-		h.Set("WWW-Authenticate", req.Target.challenge(req.Slash, r))
+		h["Www-Authenticate"] = []string{req.Target.challenge(req.Slash, r)}
 	}
 	if req.HTTP != nil && req.Target != nil && CheckOrigin(req.HTTP, req.Target.Resource) == nil {
 		allowOrigin(h, req.HTTP.Header.Get("Origin"))
 	}
-	addVary(h, "Origin")
-	addVary(h, "Authorization")
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = []string{varies}
+	} else {
+		addVaries(h)
+	}
 	oauth.WriteError(w, err, ref)
 	if g != nil && req.HTTP != nil && g.complete(req) {
-		g.config.Stats.observe(req.HTTP, resultOf(err), g.config.Now().Sub(req.Began))
+		g.config.Stats.observe(req.HTTP, resultOf(r), g.config.Now().Sub(req.Began))
 	}
 }

@@ -163,7 +163,12 @@ func (b *bench) answer(req Request) (*httptest.ResponseRecorder, *Pass) {
 
 func (b *bench) admit(t *testing.T, token string) *Pass {
 	t.Helper()
-	pass, err := b.Admit(t.Context(), b.request(token))
+	return b.answerTo(t, b.request(token))
+}
+
+func (b *bench) answerTo(t *testing.T, req Request) *Pass {
+	t.Helper()
+	pass, err := b.Admit(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}

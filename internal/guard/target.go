@@ -18,8 +18,8 @@ type Target struct {
 	realm [16]byte
 	// own are the names of the headers that the guard alone may set.
 	own []string
-	// challenges are the beginnings of the challenge, for the path without and with a
-	// slash at the end.
+	// challenges are the challenges for a request without a token, which are the beginnings
+	// of most others: for the path without and with a slash at the end.
 	challenges [2]string
 }
 
@@ -31,7 +31,7 @@ func NewTarget(p *policy.Policy, r *policy.Resource) *Target {
 		t.own = append(t.own, h.Name)
 	}
 	for i, slash := range []bool{false, true} {
-		t.challenges[i] = challengeStart(r, slash)
+		t.challenges[i] = challengeStart(r, slash, nil)
 	}
 	return t
 }

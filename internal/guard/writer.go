@@ -158,17 +158,27 @@ func stripAnswer(h http.Header) {
 	stripSetCookies(h)
 }
 
-// answerHeaders sets what every answer of the resource carries.
+// What every answer of a resource says. RFC 9111 §3.5 lets shared caches store some
+// answers to requests with Authorization. What a backend calls JSON must not be run as a
+// page on the origin of the consent page.
+var answers = [...]struct{ name, value string }{
+	{"Vary", varies},
+	{"Cache-Control", "private"},
+	{"X-Content-Type-Options", "nosniff"},
+}
+
+// answerHeaders sets what every answer of the resource carries, unless the backend has
+// said so itself. The values are in the memory of the Pass, one slice each, as a later
+// handler may change them in place.
 func (p *Pass) answerHeaders(h http.Header) {
 	allowOrigin(h, p.origin)
-	addVary(h, "Origin")
-	addVary(h, "Authorization")
-	// RFC 9111 §3.5 lets shared caches store some answers to requests with Authorization.
-	if len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = []string{"private"}
-	}
-	// What a backend calls JSON must not be run as a page on the origin of the consent page.
-	if len(h["X-Content-Type-Options"]) == 0 {
-		h["X-Content-Type-Options"] = []string{"nosniff"}
+	for i, a := range answers {
+		switch {
+		case len(h[a.name]) == 0:
+			p.answers[i] = a.value
+			h[a.name] = p.answers[i : i+1 : i+1]
+		case a.name == "Vary":
+			addVaries(h)
+		}
 	}
 }

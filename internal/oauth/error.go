@@ -107,6 +107,12 @@ func (e *Error) WithRetryAfter(d time.Duration) *Error { c := *e; c.RetryAfter =
 
 // AsError returns the definite no inside err, or nil where the outcome is unknown.
 func AsError(err error) *Error {
+	// Nearly every error is a plain chain, and following one allocates nothing.
+	for at := err; at != nil; at = errors.Unwrap(at) {
+		if e, ok := at.(*Error); ok { //nolint:errorlint // this is the loop that it asks for
+			return e
+		}
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e

@@ -34,7 +34,7 @@ func WriteError(w http.ResponseWriter, err error, ref string) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	h.Set("Cache-Control", "no-store")
+	setHeaders(h, "Cache-Control", "no-store")
 	status := e.Status
 	if status == 0 {
 		status = http.StatusBadRequest
@@ -52,8 +52,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
+	setHeaders(h, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Content-Length", strconv.Itoa(len(body)+1))
 	// RFC 6749 §5.1: "The authorization server MUST include the HTTP "Cache-Control"
 	// response header field with a value of "no-store" ... as well as the "Pragma"
 	// response header field with a value of "no-cache"."
@@ -61,12 +60,22 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 		h.Set("Cache-Control", "no-store")
 	}
 	if h.Get("Cache-Control") == "no-store" {
-		h.Set("Pragma", "no-cache")
+		setHeaders(h, "Pragma", "no-cache")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(status)
 	// A failed write means that the client has gone; there is nobody left to tell.
 	_, _ = w.Write(append(body, '\n'))
+}
+
+// setHeaders sets headers by their canonical names. The values are one piece of memory:
+// refusals are what a flood consists of.
+func setHeaders(h http.Header, pairs ...string) {
+	values := make([]string, 0, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values = append(values, pairs[i+1])
+		n := len(values)
+		h[pairs[i]] = values[n-1 : n : n]
+	}
 }
 
 // refEncoding is base32 without the letters that people confuse when they read an id

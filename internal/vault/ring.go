@@ -140,6 +140,9 @@ func (v *Vault) Root(ctx context.Context, kid seal.KID) (seal.Root, bool, error)
 	if root, ok := keys.Root(kid); ok {
 		return root, true, nil
 	}
+	if settled, err := v.tries.settled(v.now()); settled {
+		return seal.Root{}, false, err
+	}
 	err = v.share(ctx, "again", func(ctx context.Context) error {
 		if settled, err := v.tries.settled(v.now()); settled {
 			return err

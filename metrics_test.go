@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mcpoauth
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
+)
+
+// gathered are the values of the metrics of a configuration: of a counter by its label,
+// of a histogram the number of observations.
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			switch f.GetType() {
+			case dto.MetricType_COUNTER:
+				out[name] = m.GetCounter().GetValue()
+			case dto.MetricType_GAUGE:
+				out[name] = m.GetGauge().GetValue()
+			case dto.MetricType_HISTOGRAM:
+				out[name] = float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return out
+}
+
+// The metrics survive a reload: each configuration has a registry of its own, and two
+// handlers share one.
+func TestMetrics(t *testing.T) {
+	const requests = "caddy_mcp_oauth_guard_requests_total "
+	first := newConfiguration(t)
+	h := first.load(sited("metrics.example.com"))
+	first.load(sited("metrics2.example.com"))
+	first.start()
+	admitGood(h)
+	before := gathered(t, first.ctx.GetMetricsRegistry())
+	for token, times := range map[string]int{"good": 3, "bad": 2, "": 1} {
+		for range times {
+			r := prepared(http.MethodPost, "https://metrics.example.com/mcp")
+			if token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			ask(t, h, r, new(backend))
+		}
+	}
+	second, _ := running(t, sited("metrics.example.com"))
+	first.stop()
+	after := gathered(t, second.ctx.GetMetricsRegistry())
+	for name, want := range map[string]float64{
+		requests + "passed": 3, requests + "invalid_token": 2, requests + "no_token": 1, "caddy_mcp_oauth_guard_duration_seconds": 6,
+	} {
+		if got := after[name] - before[name]; got < want {
+			t.Errorf("%s grew by %v, want %v", name, got, want)
+		}
+	}
+	for _, r := range guard.Results() {
+		if _, found := after[requests+r.String()]; !found {
+			t.Errorf("no counter for %s", r)
+		}
+	}
+	for _, gauge := range []string{"caddy_mcp_oauth_guard_cache_entries", "caddy_mcp_oauth_guard_streams"} {
+		if _, found := after[gauge]; !found {
+			t.Errorf("no %s", gauge)
+		}
+	}
+	if after["caddy_mcp_oauth_guard_cache_entries"] < 1 {
+		t.Error("the token that passed is not counted")
+	}
+}
