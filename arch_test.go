@@ -68,7 +68,8 @@ func modulePackages(t *testing.T) []listed {
 // testSupport tells whether a package exists for tests, demonstrations and measurements
 // alone; it may link what production code may not.
 func testSupport(short string) bool {
-	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/campaign", "internal/e2e")
+	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop",
+		"internal/caddyrun", "internal/campaign", "internal/e2e", "internal/faultproxy", "store/storetest")
 }
 
 // below tells whether a package or import is one of the given ones or inside one.
@@ -90,6 +91,7 @@ const (
 	goOIDC    = "github.com/coreos/go-oidc/v3"
 	xOAuth2   = "golang.org/x/oauth2"
 	golangJWT = "github.com/golang-jwt/jwt/v5"
+	azureSDK  = "github.com/Azure/azure-sdk-for-go/sdk"
 )
 
 // Nothing imports the root: it puts the rooms together, and they do not know it. Whoever
@@ -175,6 +177,12 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		xOAuth2:                           {"provider"},
 		golangJWT:                         {"internal/tokens", "internal/clients", "provider/entra"},
 		"go.etcd.io/bbolt":                {"store/file"},
+		azureSDK:                          {"internal/azure", "internal/azuretest", "store/azuretable", "store/cosmos"},
+		azureSDK + "/azidentity":          {"internal/azure"},
+		azureSDK + "/data/aztables":       {"store/azuretable"},
+		azureSDK + "/data/azcosmos":       {"store/cosmos"},
+		"github.com/redis/go-redis":       {"store/redis"},
+		"github.com/alicebob/miniredis":   {},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},
@@ -186,6 +194,24 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		for library, allowed := range rooms {
 			if f.production() && f.imports(library) && !below(f.dir, allowed...) {
 				t.Errorf("%s imports %s, which belongs to %v", f.path, library, allowed)
+			}
+		}
+	}
+}
+
+// Nobody links the driver of a store that he did not ask for: the default build has none of
+// those that are added with one more --with.
+func TestArchOptInStoresStayOutside(t *testing.T) {
+	t.Parallel()
+	optIn := []string{module + "/store/azuretable", module + "/store/cosmos"}
+	for _, p := range modulePackages(t) {
+		if below(p.ImportPath, optIn...) || below(p.short(), "internal/azure", "internal/azuretest") {
+			continue
+		}
+		for _, d := range p.Deps {
+			if below(d, optIn...) || below(d, azureSDK) {
+				t.Errorf("%s depends on %s", p.short(), d)
+				break
 			}
 		}
 	}

@@ -209,16 +209,25 @@ func TestSec_J10_EarlyDataIsLogged(t *testing.T) {
 // The reference id of an answer is the one of its log line, and the address is the web
 // server's word: it is what registrations are counted by.
 func TestCallOfAnEndpoint(t *testing.T) {
-	_, h := running(t, sited("call.example.com"))
+	_, h := running(t, sited("call.example.com", "registration {\nrate 1 1h\n}"))
 	log := logged(h)
-	register := func(address string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodPost, "https://call.example.com/oauth/register", strings.NewReader("{"))
+	register := func(address, client string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "https://call.example.com/oauth/register", strings.NewReader(client))
 		r.Header.Set("Content-Type", "application/json")
 		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, new(caddyhttp.Server))
 		caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, address)
 		return ask(t, h, r, new(backend))
 	}
-	w := register("203.0.113.1")
+	for _, tt := range []struct {
+		address, name string
+		want          int
+	}{{"203.0.113.1", "a", 201}, {"203.0.113.1", "b", 429}, {"203.0.113.2", "b", 201}, {"203.0.113.2", "c", 429}} {
+		client := `{"client_name":"` + tt.name + `","redirect_uris":["https://a.example.com/cb"]}`
+		if w := register(tt.address, client); w.Code != tt.want {
+			t.Errorf("%+v: %d %s", tt, w.Code, w.Body)
+		}
+	}
+	w := register("203.0.113.1", "{")
 	if ref, _ := body(t, w)["ref"].(string); ref == "" || !strings.Contains(log.String(), "ref="+ref) {
 		t.Errorf("%s\n%s", w.Body, log)
 	}

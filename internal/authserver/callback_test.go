@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_A02_OtherBrowser(t *testing.T) {
@@ -123,7 +124,7 @@ func TestSec_C10_InventedStateCostsNoRead(t *testing.T) {
 	b := w.browser()
 	_, form := b.open(t, ask(w.register(t, claude), claude))
 	state := param(t, b.leave(t, form), "state")
-	w.store.reads.Store(0)
+	w.store.Set(faulty.None)
 	other := "B"
 	if state[:1] == other {
 		other = "C"
@@ -131,8 +132,8 @@ func TestSec_C10_InventedStateCostsNoRead(t *testing.T) {
 	for _, bad := range []string{"", "x", strings.Repeat("A", 64), state[:63], state + "A", state[:63] + "=", other + state[1:], strings.ToUpper(state), strings.Repeat("A", 8000)} {
 		wantPage(t, b.get(issuer+"/callback?code=c&state="+url.QueryEscape(bad)), http.StatusBadRequest, "This sign-in has expired")
 	}
-	if w.store.reads.Load() != 0 {
-		t.Errorf("%d reads", w.store.reads.Load())
+	if w.store.Reads() != 0 {
+		t.Errorf("%d reads", w.store.Reads())
 	}
 }
 
