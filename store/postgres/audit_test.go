@@ -64,3 +64,21 @@ func TestPing(t *testing.T) {
 		t.Errorf("the server's clock is off by %v, %v", off, err)
 	}
 }
+
+// Poolers that share connections between transactions need a driver that prepares nothing.
+func TestModesForPoolers(t *testing.T) {
+	t.Parallel()
+	s := postgrestest.Start(t)
+	for _, mode := range []string{"exec", "simple_protocol", "describe_exec", "cache_describe"} {
+		st, err := postgres.Open(t.Context(), postgres.Options{
+			DSN: secret.New(s.DSN("postgres") + "?default_query_exec_mode=" + mode), Prefix: newPrefix(),
+		}, env())
+		if err != nil {
+			t.Errorf("%s: %v", mode, err)
+			continue
+		}
+		works(t, st)
+		sqlstoretest.Audit(t, st)
+		st.Close()
+	}
+}

@@ -64,10 +64,12 @@ func Open(ctx context.Context, o Options, env store.Env) (store.Store, error) {
 	if loss != "" && env.Log != nil {
 		env.Log.WarnContext(ctx, "the database can lose what it has acknowledged", "loss", loss)
 	}
-	w := watcher{config: config, channel: o.Prefix + "changes"}
+	channel := o.Prefix + "changes"
+	w, n := watcher{config: config, channel: channel}, newNotifier(db, channel)
 	return sqlstore.Open(ctx, sqlstore.Config{
 		Dialect: &sqlstore.Dialect{Statements: statements, Migrations: migrations, Classify: classify},
-		Read:    db, Write: db, Prefix: o.Prefix, NoAudit: o.NoAudit, Retention: o.Retention, Watch: w.watch, Loss: loss,
+		Read:    db, Write: db, Prefix: o.Prefix, NoAudit: o.NoAudit, Retention: o.Retention, Loss: loss,
+		Watch: w.watch, Changed: n.changed, Closing: n.close,
 	}, env)
 }
 

@@ -128,3 +128,6 @@ SELECT coalesce(max(version), 0) FROM mcp_oauth_schema_version;
 -- name: migration_lock
 -- Held until the transaction of the migration ends.
 SELECT pg_advisory_xact_lock(hashtext('mcp_oauth_schema_version'));
+
+-- name: notify
+SELECT pg_notify($1::text, payload) FROM json_array_elements_text($2::json) AS payload;

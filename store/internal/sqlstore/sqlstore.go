@@ -42,6 +42,11 @@ type Config struct {
 	// Watch reports changes; nil means that the store asks for them every second, with
 	// the statements changes_last and changes_since.
 	Watch func(ctx context.Context, fn func(store.Key)) error
+	// Changed is told of each record that Update changed, or may have; nil means nobody. It
+	// does not wait.
+	Changed func(store.Key)
+	// Closing is called before the pools are closed; may be nil.
+	Closing func()
 	// Loss is what store.Durable says of a database that can lose acknowledged writes; ""
 	// means that it cannot.
 	Loss string
@@ -86,6 +91,9 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) closePools() error {
+	if s.config.Closing != nil {
+		s.config.Closing()
+	}
 	if s.config.Read == s.config.Write {
 		return s.config.Write.Close()
 	}

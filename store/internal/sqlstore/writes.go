@@ -68,7 +68,7 @@ func (s *Store) Update(ctx context.Context, r store.Record, prev store.Version) 
 		return err
 	}
 	args := append(key[:len(key):len(key)], r.Version[:], seconds(r.Expires), bytes(r.Value))
-	return s.settle(ctx, func(ctx context.Context) error {
+	err = s.settle(ctx, func(ctx context.Context) error {
 		n, err := s.exec(ctx, "update", append(args[:len(args):len(args)], s.now(), prev[:])...)
 		if err != nil || n > 0 {
 			return err
@@ -84,6 +84,11 @@ func (s *Store) Update(ctx context.Context, r store.Record, prev store.Version) 
 			return store.ErrConflict
 		}
 	})
+	// An unknown outcome may be a change.
+	if s.config.Changed != nil && !definite(err) {
+		s.config.Changed(r.Key)
+	}
+	return err
 }
 
 // Delete implements store.Store.

@@ -29,7 +29,9 @@ CREATE INDEX mcp_oauth_records_person ON mcp_oauth_records (site, kind, person, 
 CREATE INDEX mcp_oauth_records_client ON mcp_oauth_records (site, kind, client, id) WHERE client IS NOT NULL;
 CREATE INDEX mcp_oauth_records_expires ON mcp_oauth_records (expires);
 
--- Whoever changes or deletes a record, the nodes that may have it in memory learn of it.
+-- Whoever changes or deletes a record by hand, the nodes that may have it in memory learn
+-- of it. Writes of the server, which change the version, are told by the server itself,
+-- after they are done: transactions that notify commit one after another only.
 CREATE FUNCTION mcp_oauth_records_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('mcp_oauth_changes', OLD.site || '/' || OLD.kind || '/' || pg_catalog.encode(OLD.id, 'hex'));
@@ -37,7 +39,10 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER mcp_oauth_records_changed AFTER UPDATE OR DELETE ON mcp_oauth_records
+CREATE TRIGGER mcp_oauth_records_updated AFTER UPDATE ON mcp_oauth_records
+    FOR EACH ROW WHEN (NEW.version = OLD.version) EXECUTE FUNCTION mcp_oauth_records_changed();
+
+CREATE TRIGGER mcp_oauth_records_deleted AFTER DELETE ON mcp_oauth_records
     FOR EACH ROW EXECUTE FUNCTION mcp_oauth_records_changed();
 
 INSERT INTO mcp_oauth_schema_version (version) VALUES (1);
