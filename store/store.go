@@ -40,6 +40,11 @@ var (
 	ErrTooLarge = errors.New("store: value too large")
 )
 
+// ErrRefused says that a store takes no writes at present, because it is full or was made
+// read-only, and that reads go on. It is no answer about a record. A store that knows
+// this wraps it, so that whoever watches over the store does not take it for dead.
+var ErrRefused = errors.New("store: no writes are taken at present")
+
 // Store keeps sealed records. Every method is atomic for one record and, while no
 // failover happens, linearizable: an acknowledged write is seen by every later Get on
 // every node. All methods may be called concurrently.

@@ -3,7 +3,11 @@
 package authserver
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -242,6 +246,24 @@ func TestNothingOfALoginIsLogged(t *testing.T) {
 	}
 	if strings.Contains(w.logs.String(), `"WARN"`) {
 		t.Errorf("M12: what anybody can provoke is a warning:\n%s", w.logs)
+	}
+}
+
+func TestHangingUpIsNoWarning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, issuer+"/authorize", nil)
+	w.record(r, Call{}, http.StatusServiceUnavailable, errors.New("the store is away"))
+	if !strings.Contains(w.logs.String(), `"WARN"`) {
+		t.Errorf("an unknown outcome is no warning:\n%s", w.logs)
+	}
+	cancel()
+	w.logs = &logLines{}
+	w.Log = slog.New(slog.NewJSONHandler(w.logs, nil))
+	w.record(r, Call{}, http.StatusServiceUnavailable, context.Canceled)
+	if strings.Contains(w.logs.String(), `"WARN"`) {
+		t.Errorf("M12: a client that hangs up is a warning:\n%s", w.logs)
 	}
 }
 

@@ -165,5 +165,8 @@ func definite(err error) bool {
 		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLarge)
 }
 
-// Interface guard.
-var _ store.Store = (*Store)(nil)
+// Interface guards.
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Auditor = (*Store)(nil)
+)

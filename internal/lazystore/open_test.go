@@ -17,11 +17,12 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
-// A lazy store keeps the contract of the store behind it.
+// A lazy store keeps the contract of the store behind it, also on a slow machine.
 func TestContract(t *testing.T) {
 	t.Parallel()
+	o := lazystore.Options{ResendFor: time.Minute, CallTimeout: time.Minute}
 	storetest.Run(t, func(_ *testing.T, e store.Env) store.Store {
-		return lazystore.New(new(memory.Module), e, lazystore.Options{})
+		return lazystore.New(new(memory.Module), e, o)
 	})
 }
 
