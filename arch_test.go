@@ -68,7 +68,8 @@ func modulePackages(t *testing.T) []listed {
 // testSupport tells whether a package exists for tests, demonstrations and measurements
 // alone; it may link what production code may not.
 func testSupport(short string) bool {
-	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop", "internal/caddyrun", "internal/campaign", "internal/e2e")
+	return strings.HasSuffix(short, "test") || below(short, "examples", "bench", "interop",
+		"internal/caddyrun", "internal/campaign", "internal/e2e", "internal/faultproxy", "store/storetest")
 }
 
 // below tells whether a package or import is one of the given ones or inside one.
@@ -90,6 +91,7 @@ const (
 	goOIDC    = "github.com/coreos/go-oidc/v3"
 	xOAuth2   = "golang.org/x/oauth2"
 	golangJWT = "github.com/golang-jwt/jwt/v5"
+	azureSDK  = "github.com/Azure/azure-sdk-for-go/sdk"
 )
 
 // Nothing imports the root: it puts the rooms together, and they do not know it. Whoever
@@ -175,6 +177,12 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		xOAuth2:                           {"provider"},
 		golangJWT:                         {"internal/tokens", "internal/clients", "provider/entra"},
 		"go.etcd.io/bbolt":                {"store/file"},
+		azureSDK:                          {"internal/azure", "internal/azuretest", "store/azuretable", "store/cosmos"},
+		azureSDK + "/azidentity":          {"internal/azure"},
+		azureSDK + "/data/aztables":       {"store/azuretable"},
+		azureSDK + "/data/azcosmos":       {"store/cosmos"},
+		"github.com/redis/go-redis":       {"store/redis"},
+		"github.com/alicebob/miniredis":   {},
 		"github.com/jackc/pgx/v5":         {"store/postgres"},
 		"github.com/microsoft/go-mssqldb": {"store/sqlserver"},
 		"modernc.org/sqlite":              {"store/sqlite"},
@@ -194,26 +202,25 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 	}
 }
 
-// Whoever builds the server links the stores that he asked for and no others, nor their
-// drivers. The tags are those of xcaddy and of Caddy's releases: without them Caddy's own
-// PKI brings pgx.
-func TestArchStoresAreOptIn(t *testing.T) {
+// Nobody links the driver of a store that he did not ask for: the default build has none of
+// those that are added with one more --with.
+func TestArchOptInStoresStayOutside(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-deps", "-tags", "nobadger,nomysql,nopgx", ".").Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
+	var optIn []string
+	for _, store := range []string{"azuretable", "cosmos", "postgres", "sqlite", "sqlserver"} {
+		optIn = append(optIn, path.Join(module, "store", store))
 	}
-	optIn := []string{
-		"github.com/jackc", "github.com/microsoft/go-mssqldb", "github.com/Azure", "modernc.org",
-		path.Join(module, "store/postgres"), path.Join(module, "store/sqlserver"), path.Join(module, "store/sqlite"),
-	}
-	deps := strings.Fields(string(out))
-	if !slices.Contains(deps, path.Join(module, "store/file")) {
-		t.Fatal("go list did not list what the server links")
-	}
-	for _, d := range deps {
-		if below(d, optIn...) {
-			t.Errorf("the default build links %s", d)
+	// pgx is not among these: Caddy's own PKI brings it.
+	drivers := []string{azureSDK, "github.com/microsoft/go-mssqldb", "modernc.org"}
+	for _, p := range modulePackages(t) {
+		if below(p.ImportPath, optIn...) || below(p.short(), "internal/azure", "internal/azuretest") {
+			continue
+		}
+		for _, d := range p.Deps {
+			if below(d, slices.Concat(optIn, drivers)...) {
+				t.Errorf("%s depends on %s", p.short(), d)
+				break
+			}
 		}
 	}
 }

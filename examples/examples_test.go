@@ -13,6 +13,8 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/mcpoauth/caddy-mcp-oauth"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/azuretable"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/cosmos"
 	_ "github.com/mcpoauth/caddy-mcp-oauth/store/postgres"
 	_ "github.com/mcpoauth/caddy-mcp-oauth/store/sqlite"
 	_ "github.com/mcpoauth/caddy-mcp-oauth/store/sqlserver"
@@ -22,13 +24,15 @@ import (
 // store.
 func TestExamplesAreValid(t *testing.T) {
 	for name, value := range map[string]string{
-		"ENTRA_TENANT_ID":     "11111111-2222-3333-4444-555555555555",
-		"ENTRA_CLIENT_ID":     "66666666-7777-8888-9999-000000000000",
-		"ENTRA_CLIENT_SECRET": "not-a-secret",
-		"OIDC_CLIENT_ID":      "mcp",
-		"OIDC_CLIENT_SECRET":  "not-a-secret",
-		"MCP_OAUTH_KEY":       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-		"XDG_DATA_HOME":       t.TempDir(),
+		"ENTRA_TENANT_ID":          "11111111-2222-3333-4444-555555555555",
+		"ENTRA_CLIENT_ID":          "66666666-7777-8888-9999-000000000000",
+		"ENTRA_CLIENT_SECRET":      "not-a-secret",
+		"OIDC_CLIENT_ID":           "mcp",
+		"OIDC_CLIENT_SECRET":       "not-a-secret",
+		"COSMOS_CONNECTION_STRING": "AccountEndpoint=https://mcp.documents.azure.com:443/;AccountKey=bm90LWEtc2VjcmV0;",
+		"MCP_ENCRYPTION_KEY":       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"MCP_OAUTH_KEY":            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"XDG_DATA_HOME":            t.TempDir(),
 	} {
 		t.Setenv(name, value)
 	}

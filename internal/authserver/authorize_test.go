@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_A01_NoProviderBeforeConsent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := w.register(t, stranger)
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	b := w.browser()
 	rec := b.get(w.authorizeURL(ask(id, stranger)))
 	page := wantRedirect(t, rec, http.StatusFound, issuer+"/login?")
@@ -27,8 +28,8 @@ func TestSec_A01_NoProviderBeforeConsent(t *testing.T) {
 	if rec = b.get(page); rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "stranger.example") {
 		t.Errorf("%d %s", rec.Code, heading(rec))
 	}
-	if w.provider.asked() != 0 || w.store.writes.Load() != 0 {
-		t.Errorf("provider asked %d times, %d writes", w.provider.asked(), w.store.writes.Load())
+	if w.provider.asked() != 0 || w.store.Writes() != 0 {
+		t.Errorf("provider asked %d times, %d writes", w.provider.asked(), w.store.Writes())
 	}
 	b.leave(t, b.show(t, page))
 	if !w.provider.urls[0].SelectAccount {
@@ -286,11 +287,11 @@ func TestSec_M01_AuthorizeFlood(t *testing.T) {
 		wg.Wait()
 	}
 	flood(1000)
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	was := heap()
 	flood(floodSize)
-	if w.store.writes.Load() != 0 {
-		t.Errorf("%d writes", w.store.writes.Load())
+	if w.store.Writes() != 0 {
+		t.Errorf("%d writes", w.store.Writes())
 	}
 	if grown := int64(heap()) - int64(was); grown > 4<<20 {
 		t.Errorf("%d requests left %d bytes behind", floodSize, grown)

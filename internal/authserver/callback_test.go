@@ -3,7 +3,11 @@
 package authserver
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -12,6 +16,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_A02_OtherBrowser(t *testing.T) {
@@ -123,7 +128,7 @@ func TestSec_C10_InventedStateCostsNoRead(t *testing.T) {
 	b := w.browser()
 	_, form := b.open(t, ask(w.register(t, claude), claude))
 	state := param(t, b.leave(t, form), "state")
-	w.store.reads.Store(0)
+	w.store.Set(faulty.None)
 	other := "B"
 	if state[:1] == other {
 		other = "C"
@@ -131,8 +136,8 @@ func TestSec_C10_InventedStateCostsNoRead(t *testing.T) {
 	for _, bad := range []string{"", "x", strings.Repeat("A", 64), state[:63], state + "A", state[:63] + "=", other + state[1:], strings.ToUpper(state), strings.Repeat("A", 8000)} {
 		wantPage(t, b.get(issuer+"/callback?code=c&state="+url.QueryEscape(bad)), http.StatusBadRequest, "This sign-in has expired")
 	}
-	if w.store.reads.Load() != 0 {
-		t.Errorf("%d reads", w.store.reads.Load())
+	if w.store.Reads() != 0 {
+		t.Errorf("%d reads", w.store.Reads())
 	}
 }
 
@@ -241,6 +246,24 @@ func TestNothingOfALoginIsLogged(t *testing.T) {
 	}
 	if strings.Contains(w.logs.String(), `"WARN"`) {
 		t.Errorf("M12: what anybody can provoke is a warning:\n%s", w.logs)
+	}
+}
+
+func TestHangingUpIsNoWarning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, issuer+"/authorize", nil)
+	w.record(r, Call{}, http.StatusServiceUnavailable, errors.New("the store is away"))
+	if !strings.Contains(w.logs.String(), `"WARN"`) {
+		t.Errorf("an unknown outcome is no warning:\n%s", w.logs)
+	}
+	cancel()
+	w.logs = &logLines{}
+	w.Log = slog.New(slog.NewJSONHandler(w.logs, nil))
+	w.record(r, Call{}, http.StatusServiceUnavailable, context.Canceled)
+	if strings.Contains(w.logs.String(), `"WARN"`) {
+		t.Errorf("M12: a client that hangs up is a warning:\n%s", w.logs)
 	}
 }
 

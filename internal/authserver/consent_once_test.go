@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_K09_DoubleClick(t *testing.T) {
@@ -22,7 +23,7 @@ func TestSec_K09_DoubleClick(t *testing.T) {
 	if again := b.show(t, page); again.Get("key") != form.Get("key") {
 		t.Error("a reload or a second tab gets another form key")
 	}
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	first, second := b.submit(form), b.submit(form)
 	if first.Code != http.StatusSeeOther || first.Header().Get("Location") != second.Header().Get("Location") || second.Code != first.Code {
 		t.Errorf("%q, then %q", first.Header().Get("Location"), second.Header().Get("Location"))

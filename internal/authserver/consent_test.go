@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_A04_ConsentComesFromOurPage(t *testing.T) {
@@ -54,14 +55,14 @@ func TestSec_A04_ConsentComesFromOurPage(t *testing.T) {
 			w := newWorld(t)
 			b := w.browser()
 			_, form := b.open(t, ask(w.register(t, claude), claude))
-			w.store.writes.Store(0)
+			w.store.Set(faulty.None)
 			rec := b.send(request(http.MethodPost, issuer+"/login/continue", form.Encode(), append(c.header, "Content-Type", formType)...))
 			if c.ok {
 				wantRedirect(t, rec, http.StatusSeeOther, idp)
 				return
 			}
 			wantPage(t, rec, http.StatusForbidden, "This form cannot be accepted")
-			if w.store.writes.Load() != 0 || w.provider.asked() != 0 {
+			if w.store.Writes() != 0 || w.provider.asked() != 0 {
 				t.Error("a login came into being")
 			}
 		})
@@ -87,10 +88,10 @@ func TestSec_A04_FormKey(t *testing.T) {
 		b := w.browser()
 		page, form := b.open(t, ask(id, claude))
 		attack(b, form)
-		w.store.writes.Store(0)
+		w.store.Set(faulty.None)
 		rec := b.submit(form)
-		if rec.Code != http.StatusForbidden || w.store.writes.Load() != 0 {
-			t.Errorf("%s: %d %s, %d writes", name, rec.Code, heading(rec), w.store.writes.Load())
+		if rec.Code != http.StatusForbidden || w.store.Writes() != 0 {
+			t.Errorf("%s: %d %s, %d writes", name, rec.Code, heading(rec), w.store.Writes())
 		}
 		if name != "other token" && wayOn(t, rec) != page {
 			t.Errorf("%s: way on is %q", name, wayOn(t, rec))
@@ -202,7 +203,7 @@ func TestSec_A13_Deny(t *testing.T) {
 	for _, state := range []string{"st&te=1", "-", ""} {
 		b := w.browser()
 		_, form := b.open(t, ask(id, stranger, "state", state))
-		w.store.writes.Store(0)
+		w.store.Set(faulty.None)
 		form.Set("decision", "cancel")
 		rec := b.submit(form)
 		want := stranger + "?error=access_denied&error_description=The%20person%20did%20not%20agree.&iss=" + url.QueryEscape(issuer)
@@ -212,8 +213,8 @@ func TestSec_A13_Deny(t *testing.T) {
 		if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != want {
 			t.Errorf("%d to %s, want %s", rec.Code, rec.Header().Get("Location"), want)
 		}
-		if w.store.writes.Load() != 0 || w.provider.asked() != 0 || len(b.cookies) != 0 {
-			t.Errorf("%d writes, cookies %v", w.store.writes.Load(), b.names())
+		if w.store.Writes() != 0 || w.provider.asked() != 0 || len(b.cookies) != 0 {
+			t.Errorf("%d writes, cookies %v", w.store.Writes(), b.names())
 		}
 	}
 	if n := w.events.count(event.LoginDenied); n != 3 {
@@ -226,7 +227,7 @@ func TestSec_K06_Methods(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	_, form := b.open(t, ask(w.register(t, claude), claude))
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	for endpoint, e := range endpoints {
 		for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "BREW"} {
 			if slices.Contains(e.methods, m) || e.cors && m == "OPTIONS" {
@@ -238,7 +239,7 @@ func TestSec_K06_Methods(t *testing.T) {
 			}
 		}
 	}
-	if w.store.writes.Load() != 0 {
+	if w.store.Writes() != 0 {
 		t.Error("something was written")
 	}
 	rec := b.send(request(http.MethodPost, issuer+"/login/continue?decision=continue", form.Encode(), "Content-Type", formType, "Origin", w.origin))

@@ -44,10 +44,11 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, c Call, m pages.Me
 }
 
 // record writes the cause down under the reference id: what anybody can provoke at debug
-// level, so that a stranger cannot fill a log, and unknown outcomes as warnings.
+// level, so that a stranger cannot fill a log, and unknown outcomes as warnings. Hanging up
+// is something that anybody can do.
 func (s *Server) record(r *http.Request, c Call, status int, err error) {
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		level = slog.LevelWarn
 	}
 	s.Log.Log(r.Context(), level, "request refused", "endpoint", c.Endpoint, "ref", c.Ref, "error", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 // surfaces are the steps of a sign-in. Each walks up to its step and returns the step, so
@@ -58,51 +59,52 @@ var surfaces = map[string]func(t *testing.T, w *world) (step func() *httptest.Re
 // faults are what the store does at a step, and what the same step says afterwards.
 var faults = []struct {
 	surface string
-	mode    fault
-	op      string
+	mode    faulty.Fault
+	op      faulty.Op
 	kind    store.Kind
 	then    int
 }{
-	{"authorize", before, "get", "client", http.StatusFound},
-	{"login", before, "get", "client", http.StatusOK},
-	{"login/continue", before, "get", "client", http.StatusSeeOther},
-	{"login/continue", before, "create", "login", http.StatusSeeOther},
+	{"authorize", faulty.Before, faulty.Get, "client", http.StatusFound},
+	{"login", faulty.Before, faulty.Get, "client", http.StatusOK},
+	{"login/continue", faulty.Before, faulty.Get, "client", http.StatusSeeOther},
+	{"login/continue", faulty.Before, faulty.Create, "login", http.StatusSeeOther},
 	// The login exists: the same form finds it.
-	{"login/continue", after, "create", "login", http.StatusSeeOther},
-	{"callback", before, "get", "login", http.StatusSeeOther},
-	{"callback", before, "update", "login", http.StatusSeeOther},
+	{"login/continue", faulty.After, faulty.Create, "login", http.StatusSeeOther},
+	{"callback", faulty.Before, faulty.Get, "login", http.StatusSeeOther},
+	{"callback", faulty.Before, faulty.Update, "login", http.StatusSeeOther},
 	// The answer was taken, so the person starts again.
-	{"callback", after, "update", "login", http.StatusBadRequest},
-	{"callback", before, "create", "code", http.StatusBadRequest},
-	{"callback", after, "create", "code", http.StatusBadRequest},
-	{"token code", before, "get", "client", http.StatusOK},
-	{"token code", before, "get", "code", http.StatusOK},
-	{"token code", before, "update", "code", http.StatusOK},
-	{"token code", after, "update", "code", http.StatusOK},
-	{"token code", before, "create", "grant", http.StatusOK},
+	{"callback", faulty.After, faulty.Update, "login", http.StatusBadRequest},
+	{"callback", faulty.Before, faulty.Create, "code", http.StatusBadRequest},
+	{"callback", faulty.After, faulty.Create, "code", http.StatusBadRequest},
+	{"token code", faulty.Before, faulty.Get, "client", http.StatusOK},
+	{"token code", faulty.Before, faulty.Get, "code", http.StatusOK},
+	{"token code", faulty.Before, faulty.Update, "code", http.StatusOK},
+	{"token code", faulty.After, faulty.Update, "code", http.StatusOK},
+	{"token code", faulty.Before, faulty.Create, "grant", http.StatusOK},
 	// The tokens are lost with the answer; asking again is a replay.
-	{"token code", after, "create", "grant", http.StatusBadRequest},
-	{"token refresh", before, "get", "client", http.StatusOK},
-	{"token refresh", before, "get", "grant", http.StatusOK},
-	{"token refresh", before, "update", "grant", http.StatusOK},
+	{"token code", faulty.After, faulty.Create, "grant", http.StatusBadRequest},
+	{"token refresh", faulty.Before, faulty.Get, "client", http.StatusOK},
+	{"token refresh", faulty.Before, faulty.Get, "grant", http.StatusOK},
+	{"token refresh", faulty.Before, faulty.Update, "grant", http.StatusOK},
 	// The predecessor gets the pair that replaced it.
-	{"token refresh", after, "update", "grant", http.StatusOK},
-	{"register", before, "get", "client", http.StatusCreated},
-	{"register", before, "create", "client", http.StatusCreated},
-	{"register", after, "create", "client", http.StatusCreated},
+	{"token refresh", faulty.After, faulty.Update, "grant", http.StatusOK},
+	{"register", faulty.Before, faulty.Get, "client", http.StatusCreated},
+	{"register", faulty.Before, faulty.Create, "client", http.StatusCreated},
+	{"register", faulty.After, faulty.Create, "client", http.StatusCreated},
 }
 
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
-		mode := map[fault]string{before: "before", after: "after"}[f.mode]
-		t.Run(f.surface+" "+f.op+" "+string(f.kind)+" "+mode, func(t *testing.T) {
+		mode := map[faulty.Fault]string{faulty.Before: "before", faulty.After: "after"}[f.mode]
+		t.Run(f.surface+" "+string(f.op)+" "+string(f.kind)+" "+mode, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			step, b := surfaces[f.surface](t, w)
-			w.store.fail(f.mode, f.op, f.kind)
+			w.store.Only(f.op, f.kind)
+			w.store.Set(f.mode)
 			wantUnknown(t, step(), b != nil)
-			w.store.heal()
+			w.store.Set(faulty.None)
 			if rec := step(); rec.Code != f.then {
 				t.Errorf("afterwards: %d %s, want %d", rec.Code, heading(rec), f.then)
 			}
@@ -132,9 +134,10 @@ func TestWayOnAfterAFault(t *testing.T) {
 		}
 		w := newWorld(t)
 		step, b := surfaces[f.surface](t, w)
-		w.store.fail(f.mode, f.op, f.kind)
+		w.store.Only(f.op, f.kind)
+		w.store.Set(f.mode)
 		next := wayOn(t, step())
-		w.store.heal()
+		w.store.Set(faulty.None)
 		if end := b.follow(t, next); !strings.HasPrefix(end, claude+"?code=") {
 			t.Errorf("%s, %s %s: ended at %s", f.surface, f.op, f.kind, end)
 		}
@@ -165,7 +168,8 @@ func TestTokensSurviveAnUnextendedClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id, code := w.fresh(t)
-	w.store.fail(before, "update", "client")
+	w.store.Only(faulty.Update, "client")
+	w.store.Set(faulty.Before)
 	wantTokens(t, w.tokenCall(exchange(id, code)))
 }
 

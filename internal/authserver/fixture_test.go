@@ -26,6 +26,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 const (
@@ -53,7 +54,7 @@ type world struct {
 	*Server
 	state    *State
 	clock    *clock.Fake
-	store    *faulty
+	store    *faulty.Store
 	provider *fakeProvider
 	events   *recorder
 	logs     *logLines
@@ -81,7 +82,8 @@ func newWorld(t testing.TB, change ...func(*setup)) *world {
 		f(&s)
 	}
 	w := &world{clock: clock.NewFake(start), provider: &fakeProvider{}, events: &recorder{}, logs: &logLines{}}
-	w.store = &faulty{Store: memory.New(memory.Options{MaxRecords: 200_000}, store.Env{Now: w.clock.Now, Rand: rand.Reader})}
+	w.store = faulty.New(memory.New(memory.Options{MaxRecords: 200_000}, store.Env{Now: w.clock.Now, Rand: rand.Reader}))
+	w.store.SetError(errDown)
 	t.Cleanup(func() { _ = w.store.Close() })
 	w.openState(t, s)
 	w.serve(t, s)

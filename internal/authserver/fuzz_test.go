@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 // FuzzAuthorize: no query makes authorize fail, write, or leave for somewhere that is
@@ -22,13 +24,13 @@ func FuzzAuthorize(f *testing.F) {
 		f.Add(h)
 		f.Add("client_id=" + id + "&redirect_uri=" + url.QueryEscape(h))
 	}
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	f.Fuzz(func(t *testing.T, query string) {
 		r := request(http.MethodGet, issuer+"/authorize", "")
 		r.URL.RawQuery = query
 		rec := w.call(r)
-		if rec.Code >= 500 || w.store.writes.Load() != 0 {
-			t.Fatalf("%d, %d writes", rec.Code, w.store.writes.Load())
+		if rec.Code >= 500 || w.store.Writes() != 0 {
+			t.Fatalf("%d, %d writes", rec.Code, w.store.Writes())
 		}
 		if target := rec.Header().Get("Location"); target != "" {
 			u, err := url.Parse(target)
@@ -78,7 +80,7 @@ func FuzzCallback(f *testing.F) {
 		f.Add(h, h)
 		f.Add("code=x&state="+url.QueryEscape(h), h)
 	}
-	w.store.writes.Store(0)
+	w.store.Set(faulty.None)
 	f.Fuzz(func(t *testing.T, query, cookie string) {
 		if q, _ := url.ParseQuery(query); q.Get("state") == state {
 			return // the genuine one
@@ -86,7 +88,7 @@ func FuzzCallback(f *testing.F) {
 		r := request(http.MethodGet, issuer+"/callback", "")
 		r.URL.RawQuery = query
 		r.Header["Cookie"] = []string{cookie}
-		if rec := w.call(r); rec.Code != http.StatusBadRequest || w.store.writes.Load() != 0 {
+		if rec := w.call(r); rec.Code != http.StatusBadRequest || w.store.Writes() != 0 {
 			t.Fatalf("%d %s", rec.Code, heading(rec))
 		}
 	})

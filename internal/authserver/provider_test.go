@@ -77,15 +77,15 @@ func TestPolicyDenies(t *testing.T) {
 	b := w.browser()
 	_, form := b.open(t, ask(w.register(t, stranger), stranger))
 	callback := b.leave(t, form)
-	writes := w.store.writes.Load()
+	writes := w.store.Writes()
 	rec := b.get(callback)
 	wantPage(t, rec, http.StatusForbidden, "You do not have access")
 	wantErrorRedirect(t, wayOn(t, rec), stranger, "access_denied", true)
 	if !strings.Contains(rec.Body.String(), "help@contoso.example") || len(b.cookies) != 0 {
 		t.Errorf("without contact, or cookies left: %v", b.names())
 	}
-	if w.store.writes.Load() != writes+1 || w.events.count(event.LoginDenied) != 1 {
-		t.Errorf("%d writes; want the end of the login alone", w.store.writes.Load()-writes)
+	if w.store.Writes() != writes+1 || w.events.count(event.LoginDenied) != 1 {
+		t.Errorf("%d writes; want the end of the login alone", w.store.Writes()-writes)
 	}
 }
 

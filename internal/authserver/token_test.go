@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 // fresh returns a new code of a public client.
@@ -240,11 +241,11 @@ func TestSec_I13_LimitCountsFailuresAndSparesTheGenuine(t *testing.T) {
 			t.Fatalf("failure %d: %d", i, rec.Code)
 		}
 	}
-	w.store.reads.Store(0)
+	w.store.Set(faulty.None)
 	rec := w.tokenCall(exchange(id, "mcpo_ac_"+strings.Repeat("A", 96)))
 	wantError(t, rec, 429, "temporarily_unavailable")
-	if rec.Header().Get("Retry-After") != "1" || w.store.reads.Load() != 0 {
-		t.Errorf("Retry-After %q, %d reads", rec.Header().Get("Retry-After"), w.store.reads.Load())
+	if rec.Header().Get("Retry-After") != "1" || w.store.Reads() != 0 {
+		t.Errorf("Retry-After %q, %d reads", rec.Header().Get("Retry-After"), w.store.Reads())
 	}
 	wantError(t, w.tokenCall(exchange(staticID, code, "client_secret", "guess")), 429, "temporarily_unavailable")
 	wantError(t, w.tokenCall(exchange("", code), basic(staticID, "guess")...), 429, "temporarily_unavailable")

@@ -54,9 +54,9 @@ func one(t testing.TB) (protocol string, number int) {
 }
 
 // readCorpus returns the hand-written cases.
-func readCorpus(t testing.TB) (all []*request) {
+func readCorpus(t testing.TB, path string) (all []*request) {
 	t.Helper()
-	f, err := os.Open("testdata/corpus.txt")
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func readCorpus(t testing.TB) (all []*request) {
 		}
 		r, err := parseRequest(line)
 		if err != nil {
-			t.Fatalf("corpus.txt:%d: %v", n, err)
+			t.Fatalf("%s:%d: %v", path, n, err)
 		}
 		all = append(all, r)
 	}
@@ -83,7 +83,7 @@ func TestCampaign(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
-	corpus := readCorpus(t)
+	corpus := readCorpus(t, "testdata/corpus.txt")
 	campaigns := map[string]*campaign{}
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -157,7 +157,7 @@ func (c *campaign) work(total int) {
 			c.fail(n, r, fmt.Sprintf("no site %q", r.site))
 			continue
 		}
-		if r.only != "" && !strings.Contains(r.only, c.protocol) || c.protocol == "h3" && s.scheme == "http" {
+		if !r.suits(c.protocol) || c.protocol == "h3" && s.scheme == "http" {
 			continue
 		}
 		if clients[s.port] == nil {

@@ -175,8 +175,12 @@ func (c *h2) receive(id uint32) (a answer, err error) {
 				return a, nil
 			}
 		case *http2.DataFrame:
+			// What was read makes room in the window of the connection (RFC 9113 §6.9).
+			if f.Length > 0 {
+				err = errors.Join(c.framer.WriteWindowUpdate(0, f.Length), c.framer.WriteWindowUpdate(id, f.Length))
+			}
 			if f.StreamEnded() {
-				return a, nil
+				return a, err
 			}
 		}
 		if err != nil {

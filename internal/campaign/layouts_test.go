@@ -43,6 +43,8 @@ var layouts = []layout{
 	{name: "any", issuer: "lone", address: "https://:PORT", text: "OAUTH reverse_proxy /mcp* BACKEND"},
 	{name: "two", text: "OAUTH reverse_proxy /mcp/admin* BACKEND_admin\nreverse_proxy /mcp* BACKEND"},
 	{name: "admin", host: "two.test", path: "/mcp/admin"},
+	{name: "pair", path: "/one", text: "uri strip_prefix /p\nOAUTH reverse_proxy /one* BACKEND\nreverse_proxy /two* BACKEND_pairtwo", ways: []string{"/one", "/p/one", "/p/one/x"}},
+	{name: "pairtwo", host: "pair.test", path: "/two", ways: []string{"/two", "/p/two"}},
 	{name: "open", path: "/tasks", open: true, text: "OAUTH reverse_proxy BACKEND"},
 	{name: "vars", text: "OAUTH @mcp vars mcp_oauth.resource https://vars.test:PORT/mcp\nreverse_proxy @mcp BACKEND"},
 	{name: "root", issuer: "root", path: "/", address: "https://:ROOT", text: "OAUTH reverse_proxy BACKEND"},

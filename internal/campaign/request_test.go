@@ -12,8 +12,8 @@ import (
 type field struct{ name, value string }
 
 // request is one case. Its texts may hold {placeholders}, which are filled in when it is
-// sent: {host}, {name}, {port}, {path} and {origin} of the resource, {id}, and {valid} and
-// the other kinds of credentials.
+// sent: {host}, {name}, {port}, {path} and {origin} of the resource, {id}, {huge} for a
+// megabyte, and {valid} and the other kinds of credentials.
 type request struct {
 	site           string
 	method, target string
@@ -144,9 +144,23 @@ func (r *request) expand(s *site, id string) *request {
 func expandFields(s *site, fields []field, id string) []field {
 	out := make([]field, 0, len(fields))
 	for _, f := range fields {
+		if f.name == manyFields {
+			for i := range 10_000 {
+				out = append(out, field{fmt.Sprintf("X-Many-%d", i), f.value})
+			}
+			continue
+		}
 		out = append(out, field{s.expand(f.name, id), s.expand(f.value, id)})
 	}
 	return out
+}
+
+// manyFields stands for ten thousand header lines.
+const manyFields = "{many}"
+
+// suits tells whether a case is meant for the protocol.
+func (r *request) suits(protocol string) bool {
+	return r.only == "" || strings.Contains(r.only, protocol)
 }
 
 func (r *request) has(name string) bool { return len(values(r.fields, name)) > 0 }

@@ -69,11 +69,18 @@ func (s *site) expand(text, id string) string {
 	return strings.ReplaceAll(s.replacer.Replace(text), "{id}", id)
 }
 
+// What would be too long to write down.
+var (
+	huge = strings.Repeat("A", 1<<20)
+	deep = strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
+)
+
 // prepare is called when all tokens are there.
 func (s *site) prepare() {
 	pairs := []string{
 		"{host}", s.authority(), "{name}", s.layout.host, "{port}", strconv.Itoa(s.port), "{path}", s.path,
-		"{origin}", s.origin, "{scheme}", s.scheme,
+		"{origin}", s.origin, "{huge}", huge,
+		"{deep}", deep, "{brackets}", strings.Repeat("[", 20_000), "{params}", strings.Repeat("a=b&", 5000), "{scopes}", strings.Repeat("a%20", 2000),
 	}
 	for kind, token := range s.tokens {
 		pairs = append(pairs, "{"+kind+"}", token)

@@ -135,8 +135,11 @@ func (w *world) tls(s *site) string {
 }
 
 func (s *site) block() string {
-	return strings.NewReplacer("OAUTH", "import "+s.layout.issuer+"\n",
-		"BACKEND_admin", s.w.byName["admin"].backend.addr(), "BACKEND", s.backend.addr()).Replace(s.text)
+	pairs := []string{"OAUTH", "import " + s.layout.issuer + "\n"}
+	for _, other := range s.w.sites {
+		pairs = append(pairs, "BACKEND_"+other.name+"\n", other.backend.addr()+"\n")
+	}
+	return strings.NewReplacer(append(pairs, "BACKEND", s.backend.addr())...).Replace(s.text + "\n")
 }
 
 func (w *world) fill(text string) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/lazystore"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func get(t *testing.T, s *lazystore.Store) error {
@@ -26,15 +27,15 @@ func get(t *testing.T, s *lazystore.Store) error {
 }
 
 // trip makes the breaker open.
-func trip(t *testing.T, s *lazystore.Store, f *faulty) {
+func trip(t *testing.T, s *lazystore.Store, f *faulty.Store) {
 	t.Helper()
 	wantNil(t, s.Create(t.Context(), record(1)))
-	f.set(before)
+	f.Set(faulty.Before)
 	for range 5 {
-		wantUnknown(t, get(t, s), errBroken)
+		wantUnknown(t, get(t, s), faulty.ErrBroken)
 	}
 	wantUnknown(t, get(t, s), lazystore.ErrUnavailable)
-	if n := f.count(); n != 5 {
+	if n := f.Calls(); n != 5 {
 		t.Fatalf("the store was called %d times, want 5", n)
 	}
 }
@@ -51,7 +52,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
 		trip(t, s, f)
-		f.set(fine)
+		f.Set(faulty.None)
 		start := clock.System()
 		wantUnknown(t, s.Create(t.Context(), record(1)), lazystore.ErrUnavailable)
 		if took := clock.System().Sub(start); took != 0 {
@@ -59,7 +60,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		}
 		pass(999 * time.Millisecond)
 		wantUnknown(t, get(t, s), lazystore.ErrUnavailable)
-		if n := f.count(); n != 0 {
+		if n := f.Calls(); n != 0 {
 			t.Errorf("the store was called %d times while the breaker was open", n)
 		}
 		pass(time.Millisecond)
@@ -74,7 +75,7 @@ func TestBreakerProbesOnce(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
 		trip(t, s, f)
 		pass(time.Second)
-		f.set(fine, hang)
+		f.Set(faulty.None, faulty.Hang)
 		probe := make(chan error)
 		go func() { probe <- get(t, s) }()
 		synctest.Wait()
@@ -82,7 +83,7 @@ func TestBreakerProbesOnce(t *testing.T) {
 			wantUnknown(t, get(t, s), lazystore.ErrUnavailable)
 		}
 		wantUnknown(t, <-probe, context.DeadlineExceeded)
-		if n := f.count(); n != 1 {
+		if n := f.Calls(); n != 1 {
 			t.Errorf("%d calls were made by way of a probe", n)
 		}
 		pass(999 * time.Millisecond)
@@ -98,9 +99,9 @@ func TestBreakerSuccessStartsTheCountAgain(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
 		wantNil(t, s.Create(t.Context(), record(1)))
 		for range 5 {
-			f.set(fine, before, before, before, before)
+			f.Set(faulty.None, faulty.Before, faulty.Before, faulty.Before, faulty.Before)
 			for range 4 {
-				wantUnknown(t, get(t, s), errBroken)
+				wantUnknown(t, get(t, s), faulty.ErrBroken)
 			}
 			wantNil(t, get(t, s))
 		}
@@ -120,17 +121,17 @@ func TestBreakerIgnoresCanceledCallers(t *testing.T) {
 			wantUnknown(t, err, context.Canceled)
 		}
 		wantNil(t, s.Create(t.Context(), record(1)))
-		f.set(hang)
+		f.Set(faulty.Hang)
 		for range 20 {
 			leave()
 		}
-		if n := f.count(); n != 20 {
+		if n := f.Calls(); n != 20 {
 			t.Errorf("the store was called %d times, want 20", n)
 		}
-		f.set(fine)
+		f.Set(faulty.None)
 		trip(t, s, f)
 		pass(time.Second)
-		f.set(fine, hang)
+		f.Set(faulty.None, faulty.Hang)
 		leave()
 		wantNil(t, get(t, s))
 	})
@@ -142,15 +143,15 @@ func TestBreakerIgnoresLateFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{CallTimeout: 1500 * time.Millisecond})
 		wantNil(t, s.Create(t.Context(), record(1)))
-		f.set(before, hang)
+		f.Set(faulty.Before, faulty.Hang)
 		late := make(chan error)
 		go func() { late <- get(t, s) }()
 		synctest.Wait()
 		for range 5 {
-			wantUnknown(t, get(t, s), errBroken)
+			wantUnknown(t, get(t, s), faulty.ErrBroken)
 		}
 		pass(time.Second)
-		f.set(fine, hang)
+		f.Set(faulty.None, faulty.Hang)
 		ctx, leave := context.WithCancel(t.Context())
 		probe := make(chan error)
 		go func() {
@@ -170,7 +171,7 @@ func TestSec_N03_WrongAnswerIsUnknown(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{Failures: 100})
 		r := record(1)
 		wantNil(t, s.Create(t.Context(), r))
-		f.set(wrong)
+		f.Set(faulty.Wrong)
 		got, err := s.Get(t.Context(), r.Key)
 		wantUnknown(t, err, err)
 		if err == nil || got.Value != nil {
@@ -186,18 +187,18 @@ func TestSec_N03_WrongAnswerIsUnknown(t *testing.T) {
 
 func TestHangingStoreReturnsAtTheDeadline(t *testing.T) {
 	t.Parallel()
-	for name, fate := range map[string]fault{"heeds the context": hang, "ignores the context": deaf} {
+	for name, fate := range map[string]faulty.Fault{"heeds the context": faulty.Hang, "ignores the context": faulty.Deaf} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, f := setUp(t, lazystore.Options{})
-				f.set(fate)
+				f.Set(fate)
 				start := clock.System()
 				wantUnknown(t, get(t, s), context.DeadlineExceeded)
 				if took := clock.System().Sub(start); took != time.Second {
 					t.Errorf("the call took %v, want 1 s", took)
 				}
-				close(f.released)
+				f.Release()
 			})
 		})
 	}
@@ -209,7 +210,7 @@ func TestInFlightIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{Failures: 10_000})
 		wantNil(t, s.Create(t.Context(), record(1)))
-		f.set(deaf)
+		f.Set(faulty.Deaf)
 		errs := make([]error, 1000)
 		var wg sync.WaitGroup
 		for i := range errs {
@@ -223,11 +224,11 @@ func TestInFlightIsBounded(t *testing.T) {
 				busy++
 			}
 		}
-		if f.most != 256 || busy != 1000-256 {
-			t.Errorf("%d calls were in the store and %d found it busy, want 256 and 744", f.most, busy)
+		if f.MostInside() != 256 || busy != 1000-256 {
+			t.Errorf("%d calls were in the store and %d found it busy, want 256 and 744", f.MostInside(), busy)
 		}
-		f.set(fine)
-		close(f.released)
+		f.Set(faulty.None)
+		f.Release()
 		synctest.Wait()
 		wantNil(t, get(t, s))
 	})
@@ -239,14 +240,14 @@ func TestLogOncePerMinute(t *testing.T) {
 		var log bytes.Buffer
 		e := env()
 		e.Log = slog.New(slog.NewTextHandler(&log, nil))
-		f := &faulty{inner: memory.New(memory.Options{}, env())}
+		f := faulty.New(memory.New(memory.Options{}, env()))
 		s := lazystore.New(&opener{faulty: f}, e, lazystore.Options{})
 		trip(t, s, f)
 		for range 90 {
 			pass(time.Second)
 			_ = get(t, s)
 		}
-		f.set(fine)
+		f.Set(faulty.None)
 		pass(time.Second)
 		wantNil(t, get(t, s))
 		down := strings.Count(log.String(), "store does not answer")
@@ -254,7 +255,7 @@ func TestLogOncePerMinute(t *testing.T) {
 		if down != 2 || up != 1 {
 			t.Errorf("%d warnings and %d all-clears in 90 s, want 2 and 1:\n%s", down, up, log.String())
 		}
-		if !strings.Contains(log.String(), errBroken.Error()) {
+		if !strings.Contains(log.String(), faulty.ErrBroken.Error()) {
 			t.Error("the log does not say why")
 		}
 	})

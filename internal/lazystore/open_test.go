@@ -14,18 +14,20 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
-// A lazy store keeps the contract of the store behind it.
+// A lazy store keeps the contract of the store behind it, also on a slow machine.
 func TestContract(t *testing.T) {
 	t.Parallel()
+	o := lazystore.Options{ResendFor: time.Minute, CallTimeout: time.Minute}
 	storetest.Run(t, func(_ *testing.T, e store.Env) store.Store {
-		return lazystore.New(new(memory.Module), e, lazystore.Options{})
+		return lazystore.New(new(memory.Module), e, o)
 	})
 }
 
 func newOpener() *opener {
-	return &opener{faulty: &faulty{inner: memory.New(memory.Options{}, env())}}
+	return &opener{faulty: faulty.New(memory.New(memory.Options{}, env()))}
 }
 
 func TestOpensOnceWhenNeeded(t *testing.T) {
@@ -65,11 +67,11 @@ func TestOpenIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOpener()
-		o.plan = []error{errBroken, errBroken}
+		o.plan = []error{faulty.ErrBroken, faulty.ErrBroken}
 		s := lazystore.New(o, env(), lazystore.Options{})
-		wantUnknown(t, s.Ready(t.Context()), errBroken)
+		wantUnknown(t, s.Ready(t.Context()), faulty.ErrBroken)
 		_, err := s.Get(t.Context(), record(1).Key)
-		wantUnknown(t, err, errBroken)
+		wantUnknown(t, err, faulty.ErrBroken)
 		wantNil(t, s.Ready(t.Context()))
 		if backend, err := s.Backend(t.Context()); backend != store.Store(o.faulty) || err != nil {
 			t.Errorf("Backend returned %v, %v", backend, err)
@@ -85,7 +87,7 @@ func TestWriteOutlivesAFailedOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOpener()
-		o.plan = []error{errBroken, errBroken, errBroken}
+		o.plan = []error{faulty.ErrBroken, faulty.ErrBroken, faulty.ErrBroken}
 		s := lazystore.New(o, env(), lazystore.Options{})
 		wantNil(t, s.Create(t.Context(), record(1)))
 	})
@@ -134,7 +136,7 @@ func TestClose(t *testing.T) {
 				wantNil(t, s.Close())
 				wantNil(t, s.Close())
 				pass(time.Hour)
-				if o.opens == 1 && !o.faulty.closed {
+				if o.opens == 1 && !o.faulty.Closed() {
 					t.Error("the store behind is still open")
 				}
 				wantUnknown(t, s.Ready(t.Context()), lazystore.ErrClosed)
@@ -161,11 +163,29 @@ func TestSec_J21_PanicIsUnknown(t *testing.T) {
 			t.Error("Ready says that a panic is a store")
 		}
 		s, f := setUp(t, lazystore.Options{})
-		f.set(panics)
+		f.Set(faulty.Panic)
 		_, err := s.Get(t.Context(), record(1).Key)
 		wantUnknown(t, err, err)
 		if err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// A password that was corrected counts at the next attempt, without a restart.
+func TestOpenByTheLatestConfiguration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wrong, right := newOpener(), newOpener()
+		wrong.plan = []error{faulty.ErrBroken, faulty.ErrBroken}
+		s := lazystore.New(wrong, env(), lazystore.Options{})
+		wantUnknown(t, s.Ready(t.Context()), faulty.ErrBroken)
+		s.OpenBy(right)
+		wantNil(t, s.Ready(t.Context()))
+		s.OpenBy(wrong)
+		wantNil(t, s.Ready(t.Context()))
+		if wrong.opens != 1 || right.opens != 1 {
+			t.Errorf("opened %d and %d times", wrong.opens, right.opens)
 		}
 	})
 }

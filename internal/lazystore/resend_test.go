@@ -13,6 +13,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/lazystore"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 func TestSec_N04_WriteIsSentAgain(t *testing.T) {
@@ -24,12 +25,12 @@ func TestSec_N04_WriteIsSentAgain(t *testing.T) {
 			return s.Delete(ctx, record(1).Key, store.Version{1})
 		},
 	}
-	plans := map[string][]fault{
-		"error before effect":       {before},
-		"error after effect":        {after},
-		"both, and a hang":          {before, hang, after},
-		"panic":                     {panics},
-		"four, one below the limit": {after, before, after, before},
+	plans := map[string][]faulty.Fault{
+		"error before effect":       {faulty.Before},
+		"error after effect":        {faulty.After},
+		"both, and a hang":          {faulty.Before, faulty.Hang, faulty.After},
+		"panic":                     {faulty.Panic},
+		"four, one below the limit": {faulty.After, faulty.Before, faulty.After, faulty.Before},
 	}
 	for name, write := range writes {
 		for fate, plan := range plans {
@@ -40,9 +41,9 @@ func TestSec_N04_WriteIsSentAgain(t *testing.T) {
 					if name != "create" {
 						wantNil(t, s.Create(t.Context(), record(1)))
 					}
-					f.set(fine, plan...)
+					f.Set(faulty.None, plan...)
 					wantNil(t, write(t.Context(), s))
-					if got, want := f.count(), len(plan)+1; got != want {
+					if got, want := f.Calls(), len(plan)+1; got != want {
 						t.Errorf("the store was called %d times, want %d", got, want)
 					}
 					got, err := s.Get(t.Context(), record(1).Key)
@@ -66,13 +67,13 @@ func TestResendEndsAfterTwoSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{Failures: 1000})
-		f.set(before)
+		f.Set(faulty.Before)
 		start := clock.System()
-		wantUnknown(t, s.Create(t.Context(), record(1)), errBroken)
+		wantUnknown(t, s.Create(t.Context(), record(1)), faulty.ErrBroken)
 		if took := clock.System().Sub(start); took != 2*time.Second {
 			t.Errorf("gave up after %v, want 2 s", took)
 		}
-		if n := f.count(); n < 7 || n > 20 {
+		if n := f.Calls(); n < 7 || n > 20 {
 			t.Errorf("the write was sent %d times", n)
 		}
 	})
@@ -83,11 +84,11 @@ func TestResendSaysWhatTheStoreSaid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{Pause: time.Hour})
-		f.set(before)
+		f.Set(faulty.Before)
 		err := s.Create(t.Context(), record(1))
-		wantUnknown(t, err, errBroken)
-		if errors.Is(err, lazystore.ErrUnavailable) || f.count() != 5 {
-			t.Errorf("after %d calls: %v", f.count(), err)
+		wantUnknown(t, err, faulty.ErrBroken)
+		if errors.Is(err, lazystore.ErrUnavailable) || f.Calls() != 5 {
+			t.Errorf("after %d calls: %v", f.Calls(), err)
 		}
 	})
 }
@@ -96,13 +97,32 @@ func TestResendEndsWithTheCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
-		f.set(before)
+		f.Set(faulty.Before)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := clock.System()
-		wantUnknown(t, s.Create(ctx, record(1)), errBroken)
+		wantUnknown(t, s.Create(ctx, record(1)), faulty.ErrBroken)
 		if took := clock.System().Sub(start); took != 100*time.Millisecond {
 			t.Errorf("gave up after %v, want 100 ms", took)
+		}
+	})
+}
+
+// A full store is neither dead nor worth asking again at once: others read from it.
+func TestRefusedWritesLeaveTheStoreInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := setUp(t, lazystore.Options{})
+		wantNil(t, s.Create(t.Context(), record(1)))
+		f.SetError(fmt.Errorf("disk full: %w", store.ErrRefused))
+		f.Only(faulty.Update, "")
+		f.Set(faulty.Before)
+		for range 20 {
+			wantUnknown(t, s.Update(t.Context(), record(2), store.Version{1}), store.ErrRefused)
+			wantNil(t, get(t, s))
+		}
+		if n := f.Calls(); n != 40 {
+			t.Errorf("the store was called %d times, want 40", n)
 		}
 	})
 }
@@ -112,9 +132,9 @@ func TestResendWaitsForTheBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
-		f.set(fine, after, before, before, before, before)
+		f.Set(faulty.None, faulty.After, faulty.Before, faulty.Before, faulty.Before, faulty.Before)
 		wantNil(t, s.Create(t.Context(), record(1)))
-		if n := f.count(); n != 6 {
+		if n := f.Calls(); n != 6 {
 			t.Errorf("the store was called %d times, want five failures and the probe", n)
 		}
 	})
@@ -124,10 +144,10 @@ func TestReadIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
-		f.set(fine, before)
+		f.Set(faulty.None, faulty.Before)
 		_, err := s.Get(t.Context(), record(1).Key)
-		wantUnknown(t, err, errBroken)
-		if n := f.count(); n != 1 {
+		wantUnknown(t, err, faulty.ErrBroken)
+		if n := f.Calls(); n != 1 {
 			t.Errorf("the store was called %d times", n)
 		}
 	})
@@ -141,10 +161,10 @@ func TestDefiniteAnswersPassThrough(t *testing.T) {
 		tooLarge := record(3)
 		tooLarge.Value = make([]byte, store.MaxValue+1)
 		wantNil(t, s.Create(t.Context(), r))
-		f.set(fine)
+		f.Set(faulty.None)
 		for range 10 {
 			absent := r.Key
-			absent.ID = absent.ID[1:]
+			absent.ID = "b" + absent.ID[1:]
 			_, notFound := s.Get(t.Context(), absent)
 			for err, want := range map[error]error{
 				notFound:                         store.ErrNotFound,
@@ -157,7 +177,7 @@ func TestDefiniteAnswersPassThrough(t *testing.T) {
 				}
 			}
 		}
-		if n := f.count(); n != 40 {
+		if n := f.Calls(); n != 40 {
 			t.Errorf("the store was called %d times, want 40", n)
 		}
 	})
@@ -170,11 +190,11 @@ func TestOverwrittenBetweenSendings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
 		wantNil(t, s.Create(t.Context(), record(1)))
-		f.set(fine, after)
+		f.Set(faulty.None, faulty.After)
 		done := make(chan error)
 		go func() { done <- s.Update(t.Context(), record(2), store.Version{1}) }()
 		synctest.Wait()
-		wantNil(t, f.inner.Update(t.Context(), record(3), store.Version{2}))
+		wantNil(t, f.Inner().Update(t.Context(), record(3), store.Version{2}))
 		if err := <-done; !errors.Is(err, store.ErrConflict) {
 			t.Errorf("error is %v, want a conflict", err)
 		}
@@ -186,13 +206,13 @@ func TestAbandonedWriteKeepsItsValue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, f := setUp(t, lazystore.Options{})
-		f.set(deaf)
+		f.Set(faulty.Deaf)
 		r := record(1)
 		wantUnknown(t, s.Create(t.Context(), r), context.DeadlineExceeded)
 		clear(r.Value)
-		close(f.released)
+		f.Release()
 		synctest.Wait()
-		got, err := f.inner.Get(t.Context(), r.Key)
+		got, err := f.Inner().Get(t.Context(), r.Key)
 		wantNil(t, err)
 		if got.Value[0] != 1 {
 			t.Error("the stored value is what the caller made of its slice later")

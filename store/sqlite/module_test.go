@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/sqlite"
 )
 
@@ -82,9 +84,29 @@ func TestOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	key, err := m.MasterKey(t.Context(), env())
+	key, err := m.MasterKey(t.Context(), s, env())
 	if err != nil || len(key) != 32 {
 		t.Fatalf("a key of %d bytes, %v", len(key), err)
+	}
+	lost := func() error {
+		if err := os.Remove(path + ".key"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.MasterKey(t.Context(), s, env())
+		return err
+	}
+	if err := lost(); err != nil {
+		t.Errorf("an empty store: %v", err)
+	}
+	r := store.Record{
+		Key:     store.Key{Site: "0123456789abcdef", Kind: "client", ID: strings.Repeat("0", 64)},
+		Version: store.Version{1}, Expires: env().Now().Add(time.Hour).UTC().Truncate(time.Second), Value: []byte{1},
+	}
+	if err := s.Create(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if err := lost(); err == nil || !strings.Contains(err.Error(), "put the file back") {
+		t.Errorf("a key was made anew beside what it cannot open: %v", err)
 	}
 	for raw, want := range map[string]string{
 		`{}`: "write <path>", `{"path":"/x/"}`: "names a directory", `{"path":"{env.MCPOAUTH_TEST_UNSET}"}`: "set the environment variable",

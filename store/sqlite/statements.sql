@@ -115,3 +115,6 @@ SELECT coalesce(max(seq), 0) FROM mcp_oauth_changes;
 -- The last change stays, and so does the count.
 DELETE FROM mcp_oauth_changes
 WHERE seq <= (SELECT max(seq) FROM mcp_oauth_changes) - ?1;
+
+-- name: in_use
+SELECT EXISTS (SELECT 1 FROM mcp_oauth_records);

@@ -4,7 +4,9 @@ package storetest
 
 import (
 	"bytes"
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -43,8 +45,17 @@ var basicTests = []test{
 		b.create(r)
 		b.wantStored(r)
 	}},
+	{"Key/another case is another key or none", testKeyCase},
 	{"Value/limit", testLimit},
 	{"Value/belongs to the caller", testAliasing},
+}
+
+// lastDigit returns another last digit for an id.
+func lastDigit(id string) string {
+	if strings.HasSuffix(id, "0") {
+		return "1"
+	}
+	return "0"
 }
 
 func testKeyParts(b *bench) {
@@ -54,7 +65,7 @@ func testKeyParts(b *bench) {
 		{Site: first.Site, Kind: "grants", ID: first.ID},
 		{Site: first.Site, Kind: "code", ID: first.ID},
 		{Site: first.Site, Kind: first.Kind, ID: id(2)},
-		{Site: first.Site, Kind: first.Kind, ID: first.ID[:63] + otherDigit(first.ID[63])},
+		{Site: first.Site, Kind: first.Kind, ID: first.ID[:63] + lastDigit(first.ID)},
 	}
 	all := []store.Record{first}
 	for _, k := range keys {
@@ -77,12 +88,37 @@ func testKeyParts(b *bench) {
 	}
 }
 
-// otherDigit is a hex digit that is not d.
-func otherDigit(d byte) string {
-	if d == '0' {
-		return "1"
+// testKeyCase asks for keys that differ in case alone. Keys are lower case by contract,
+// so a backend may refuse them; what it must not do is take them for the stored one.
+func testKeyCase(b *bench) {
+	r := b.record(1)
+	r.Site, r.ID = "abcdefabcdefabcd", "abcdef"+r.ID[6:]
+	r.Person = index("p")
+	b.create(r)
+	for _, k := range []store.Key{
+		{Site: r.Site, Kind: r.Kind, ID: strings.ToUpper(r.ID)},
+		{Site: strings.ToUpper(r.Site), Kind: r.Kind, ID: r.ID},
+		{Site: r.Site, Kind: "Grant", ID: r.ID},
+	} {
+		switch _, err := b.store.Get(b.ctx, k); {
+		case err == nil:
+			b.Errorf("Get(%v) found %v", k, r.Key)
+		case !errors.Is(err, store.ErrNotFound):
+			continue // it refuses such keys
+		}
+		u := next(r, "other case")
+		u.Key = k
+		if err := b.store.Update(b.ctx, u, r.Version); err == nil {
+			b.Errorf("Update(%v) changed %v", k, r.Key)
+		}
+		_ = b.store.Delete(b.ctx, k, store.Version{})
+		b.wantStored(r)
+		if b.store.Create(b.ctx, u) == nil {
+			b.wantStored(r)
+			b.wantErr(b.store.Delete(b.ctx, k, store.Version{}), nil)
+		}
+		b.wantStored(r)
 	}
-	return "0"
 }
 
 func testLimit(b *bench) {

@@ -16,38 +16,38 @@ const racers = 64
 var raceTests = []test{
 	{"Race/Create has one winner", func(b *bench) {
 		writes := b.rivals(b.record(1))
-		errs := race(func(i int) error { return b.store.Create(b.ctx, writes[i]) })
+		errs := race(func(i int) error { return b.node(i).Create(b.ctx, writes[i]) })
 		b.wantStored(writes[b.winner(errs, store.ErrExists)])
 	}},
 	{"Race/Create over the dead has one winner", func(b *bench) {
 		r := b.created(1)
 		b.clock.Advance(r.Expires.Sub(b.clock.Now()))
 		writes := b.rivals(b.record(1))
-		errs := race(func(i int) error { return b.store.Create(b.ctx, writes[i]) })
+		errs := race(func(i int) error { return b.node(i).Create(b.ctx, writes[i]) })
 		b.wantStored(writes[b.winner(errs, store.ErrExists)])
 	}},
 	{"Race/Update has one winner", func(b *bench) {
 		r := b.created(1)
 		writes := b.rivals(r)
-		errs := race(func(i int) error { return b.store.Update(b.ctx, writes[i], r.Version) })
+		errs := race(func(i int) error { return b.node(i).Update(b.ctx, writes[i], r.Version) })
 		b.wantStored(writes[b.winner(errs, store.ErrConflict)])
 	}},
 	{"Race/Delete or one Update wins", testDeleteRace},
 	{"Race/the same write is one write", func(b *bench) {
 		r := b.record(1)
 		u := next(r, "updated")
-		b.allNil(race(func(int) error { return b.store.Create(b.ctx, r) }))
-		b.allNil(race(func(int) error { return b.store.Update(b.ctx, u, r.Version) }))
+		b.allNil(race(func(i int) error { return b.node(i).Create(b.ctx, r) }))
+		b.allNil(race(func(i int) error { return b.node(i).Update(b.ctx, u, r.Version) }))
 		b.wantStored(u)
 	}},
 	{"Race/no update is lost", testCounter},
 	{"Race/an acknowledged write is seen", func(b *bench) {
 		b.allNil(race(func(i int) error {
 			r := b.record(i)
-			if err := b.store.Create(b.ctx, r); err != nil {
+			if err := b.node(i).Create(b.ctx, r); err != nil {
 				return err
 			}
-			return b.sees(r)
+			return b.sees(b.node(i+1), r)
 		}))
 	}},
 }
@@ -112,9 +112,9 @@ func testDeleteRace(b *bench) {
 		writes := b.rivals(r)
 		errs := race(func(i int) error {
 			if i%2 == 0 {
-				return b.store.Delete(b.ctx, r.Key, r.Version)
+				return b.node(i/2).Delete(b.ctx, r.Key, r.Version)
 			}
-			return b.store.Update(b.ctx, writes[i], r.Version)
+			return b.node(i/2).Update(b.ctx, writes[i], r.Version)
 		})
 		var deletes, updates []error
 		for i, err := range errs {
@@ -147,14 +147,14 @@ func testCounter(b *bench) {
 	r := b.record(1)
 	r.Value = []byte{0}
 	b.create(r)
-	b.allNil(race(func(int) error {
+	b.allNil(race(func(i int) error {
 		for {
-			seen, err := b.store.Get(b.ctx, r.Key)
+			seen, err := b.node(i).Get(b.ctx, r.Key)
 			if err != nil {
 				return err
 			}
 			u := next(seen, string([]byte{seen.Value[0] + 1}))
-			err = b.store.Update(b.ctx, u, seen.Version)
+			err = b.node(i).Update(b.ctx, u, seen.Version)
 			if !errors.Is(err, store.ErrConflict) {
 				return err
 			}
@@ -168,8 +168,8 @@ func testCounter(b *bench) {
 }
 
 // sees checks a record from another goroutine than the test's.
-func (b *bench) sees(r store.Record) error {
-	got, err := b.store.Get(b.ctx, r.Key)
+func (b *bench) sees(s store.Store, r store.Record) error {
+	got, err := s.Get(b.ctx, r.Key)
 	if err != nil {
 		return err
 	}

@@ -23,17 +23,50 @@ import (
 // Opener opens an empty store that uses env. Run closes it.
 type Opener func(t *testing.T, env store.Env) store.Store
 
+// Option says what a backend can beside opening a store.
+type Option func(*suite)
+
+// OpenSecond opens the data of first once more, with the same env, as another node
+// would: with a connection of its own. Run closes it. The tests then work through both
+// handles in turn. A store that one process alone can use has no second handle.
+func OpenSecond(open func(t *testing.T, first store.Store, env store.Env) store.Store) Option {
+	return func(s *suite) { s.second = open }
+}
+
+// Watches says that both handles are a store.Watcher, which then is tested, too. It goes
+// with OpenSecond.
+func Watches() Option {
+	return func(s *suite) { s.watches = true }
+}
+
+type suite struct {
+	open    Opener
+	second  func(t *testing.T, first store.Store, env store.Env) store.Store
+	watches bool
+}
+
 // Run runs the suite. Each of its tests opens a store of its own.
-func Run(t *testing.T, open Opener) {
+func Run(t *testing.T, open Opener, options ...Option) {
 	t.Helper()
-	for _, group := range [][]test{
-		basicTests, createTests, updateTests, deleteTests, expiryTests,
-		raceTests, listTests, pagingTests, sweepTests, faultTests,
-	} {
+	s := &suite{open: open}
+	for _, option := range options {
+		option(s)
+	}
+	groups := [][]test{
+		basicTests, createTests, updateTests, deleteTests, expiryTests, ambiguousTests,
+		raceTests, listTests, pagingTests, churnTests, sweepTests, faultTests, cancelTests,
+	}
+	if s.second != nil {
+		groups = append(groups, nodeTests)
+	}
+	if s.watches {
+		groups = append(groups, watchTests)
+	}
+	for _, group := range groups {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
-				test.run(newBench(t, open))
+				test.run(s.newBench(t))
 			})
 		}
 	}
@@ -51,22 +84,43 @@ type bench struct {
 	ctx   context.Context
 	clock *clock.Fake
 	store store.Store
+	// second is another handle on the same data, or store itself where there is none.
+	second store.Store
 }
 
 // start is in the future, so that a backend that also expires records by a clock of its
 // own does not interfere.
 var start = time.Date(2040, 2, 29, 23, 59, 30, 0, time.UTC)
 
-func newBench(t *testing.T, open Opener) *bench {
+func (s *suite) newBench(t *testing.T) *bench {
 	t.Helper()
 	c := clock.NewFake(start)
-	s := open(t, store.Env{Now: c.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler)})
+	env := store.Env{Now: c.Now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler)}
+	b := &bench{T: t, ctx: t.Context(), clock: c, store: closing(t, s.open(t, env))}
+	b.second = b.store
+	if s.second != nil {
+		b.second = closing(t, s.second(t, b.store, env))
+	}
+	return b
+}
+
+// closing closes a store at the end of its test.
+func closing(t *testing.T, s store.Store) store.Store {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return &bench{T: t, ctx: t.Context(), clock: c, store: s}
+	return s
+}
+
+// node returns the handles in turn, so that concurrent work goes through both.
+func (b *bench) node(i int) store.Store {
+	if i%2 == 1 {
+		return b.second
+	}
+	return b.store
 }
 
 const (

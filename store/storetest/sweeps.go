@@ -66,8 +66,8 @@ var sweepTests = []test{
 		b.fill(200)
 		b.clock.Advance(time.Hour)
 		var removed atomic.Int64
-		b.allNil(race(func(int) error {
-			n, err := b.store.Sweep(b.ctx, b.clock.Now(), 10)
+		b.allNil(race(func(i int) error {
+			n, err := b.node(i).Sweep(b.ctx, b.clock.Now(), 10)
 			removed.Add(int64(n))
 			return err
 		}))
@@ -134,10 +134,10 @@ func testSweepRace(b *bench) {
 	var removed atomic.Int64
 	var sweeps sync.WaitGroup
 	stop := make(chan struct{})
-	for range 4 {
+	for sweeper := range 4 {
 		sweeps.Go(func() {
 			for {
-				n, err := b.store.Sweep(b.ctx, before, 3)
+				n, err := b.node(sweeper).Sweep(b.ctx, before, 3)
 				removed.Add(int64(n))
 				if err != nil {
 					b.Errorf("Sweep: %v", err)
@@ -151,11 +151,11 @@ func testSweepRace(b *bench) {
 		})
 	}
 	extended := make([]store.Record, len(all))
-	b.allNil(race(func(i int) error {
+	errs := race(func(i int) error {
 		for n := len(all) - 1 - i; n >= 0; n -= racers {
 			u := next(all[n], "extended")
 			u.Expires = before.Add(time.Hour)
-			err := b.store.Update(b.ctx, u, all[n].Version)
+			err := b.node(n).Update(b.ctx, u, all[n].Version)
 			switch {
 			case err == nil:
 				extended[n] = u
@@ -164,9 +164,10 @@ func testSweepRace(b *bench) {
 			}
 		}
 		return nil
-	}))
+	})
 	close(stop)
 	sweeps.Wait()
+	b.allNil(errs)
 	kept := 0
 	for n, u := range extended {
 		if u.ID == "" {

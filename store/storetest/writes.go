@@ -173,6 +173,30 @@ var expiryTests = []test{
 		b.wantErr(b.store.Update(b.ctx, next(r, "x"), r.Version), store.ErrNotFound)
 		b.created(1)
 	}},
+	{"Expires/now is dead", func(b *bench) {
+		r := b.record(1)
+		r.Expires = b.clock.Now()
+		b.create(r)
+		b.wantAbsent(r.Key)
+		b.wantErr(b.store.Update(b.ctx, next(r, "x"), r.Version), store.ErrNotFound)
+		b.wantErr(b.store.Delete(b.ctx, r.Key, version()), nil)
+		b.created(1)
+	}},
+	{"Expires/an update to now kills", func(b *bench) {
+		r := b.created(1)
+		u := next(r, "x")
+		u.Expires = b.clock.Now()
+		b.wantErr(b.store.Update(b.ctx, u, r.Version), nil)
+		b.wantAbsent(r.Key)
+		b.wantErr(b.store.Update(b.ctx, next(u, "y"), u.Version), store.ErrNotFound)
+		b.wantSwept(b.clock.Now(), 10, 1)
+	}},
+	{"Expires/the same create again after the end", func(b *bench) {
+		r := b.created(1)
+		b.clock.Advance(time.Hour)
+		b.wantErr(b.store.Create(b.ctx, r), nil)
+		b.wantAbsent(r.Key)
+	}},
 	{"Expires/extended by Update", func(b *bench) {
 		r := b.created(1)
 		b.clock.Advance(time.Hour - time.Second)

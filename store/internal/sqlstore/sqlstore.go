@@ -109,6 +109,13 @@ func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
+// InUse tells whether anything is kept in the database. Its statement is in_use.
+func (s *Store) InUse(ctx context.Context) (bool, error) {
+	var used bool
+	err := s.row(ctx, "in_use", nil, &used)
+	return used, err
+}
+
 // Interface guards.
 var (
 	_ store.Store   = (*Store)(nil)

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azuretable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/azure"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+)
+
+func init() {
+	caddy.RegisterModule(Module{})
+}
+
+const (
+	place        = "store azure_table"
+	defaultTable = "mcpoauth"
+)
+
+// Module keeps all state in one table of Azure Table Storage, or of Cosmos DB for Table.
+// Any number of nodes can share it. The state needs an encryption_key.
+type Module struct {
+	// ConnectionString is that of the account, as the Azure portal shows it: with
+	// AccountName and AccountKey, or with TableEndpoint and SharedAccessSignature, or
+	// UseDevelopmentStorage=true for an emulator on this machine. {env.*} and {file.*} may
+	// occur anywhere in it, and should, since it is a secret. Either it or Endpoint is
+	// required.
+	ConnectionString string `json:"connection_string,omitempty"`
+	// Endpoint is the address of the Table service, such as
+	// https://NAME.table.core.windows.net. It may end with a shared access signature, and
+	// is a secret then; without one it needs ManagedIdentity.
+	Endpoint string `json:"endpoint,omitempty"`
+	// Table is the name of the table, which is made where it is absent: 3 to 63 letters and
+	// digits. Default: mcpoauth.
+	Table string `json:"table,omitempty"`
+	// ManagedIdentity is who this server is to the service: the client id of a managed
+	// identity, or "system_assigned" for that of the machine. Where the variables of
+	// workload identity are set, as in Kubernetes, it is that. It needs the role Storage
+	// Table Data Contributor. Default: none.
+	ManagedIdentity string `json:"managed_identity,omitempty"`
+
+	config Config
+}
+
+// CaddyModule returns the Caddy module information.
+func (Module) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.mcp_oauth.stores.azure_table",
+		New: func() caddy.Module { return new(Module) },
+	}
+}
+
+// words are the words of the block. What they resolve to has passed its check.
+func (m *Module) words() []surface.Word {
+	return []surface.Word{
+		{Usage: "connection_string <text>", Check: checkConnection, Value: &m.ConnectionString, Resolved: func(v []string) { m.config, _ = parseConnection(v[0]) }},
+		{Usage: "endpoint <url>", Check: checkEndpoint, Value: &m.Endpoint, Resolved: func(v []string) { m.config, _ = parseEndpoint(v[0]) }},
+		{Usage: "table <name>", Check: checkTable, Value: &m.Table, Resolved: func(v []string) { m.config.Table = v[0] }},
+		{Usage: "managed_identity [<client id>]", Bare: azure.SystemAssigned, Check: azure.CheckIdentity, Value: &m.ManagedIdentity, Resolved: func(v []string) { m.config.Identity = v[0] }},
+	}
+}
+
+// check checks which words stand together.
+func (m *Module) check() error {
+	switch {
+	case m.ConnectionString != "" && m.Endpoint != "":
+		return errors.New("it has both connection_string and endpoint: keep one")
+	case m.ConnectionString == "" && m.Endpoint == "":
+		return errors.New("it says nothing about the account: write connection_string <text>, or endpoint <url> and managed_identity")
+	case m.ConnectionString != "" && m.ManagedIdentity != "":
+		return errors.New("managed_identity belongs to endpoint, not to connection_string: write one of the two")
+	}
+	return nil
+}
+
+// Provision resolves the words. It dials nothing.
+func (m *Module) Provision(caddy.Context) error {
+	m.config = Config{}
+	if err := m.check(); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	if err := surface.Resolve(place, m.words()); err != nil {
+		return err
+	}
+	if m.config.Table == "" {
+		m.config.Table = defaultTable
+	}
+	signed := m.config.Signature.Reveal() != ""
+	switch {
+	case m.Endpoint != "" && signed && m.config.Identity != "":
+		return fmt.Errorf("%s: the endpoint has a shared access signature, and managed_identity is written as well: keep one", place)
+	case m.Endpoint != "" && !signed && m.config.Identity == "":
+		return fmt.Errorf("%s: the endpoint has no shared access signature: write managed_identity, or use connection_string", place)
+	}
+	return nil
+}
+
+// Identity implements store.Opener: address and table, without key and signature.
+// Provision must have run.
+func (m *Module) Identity() string { return m.config.identity() }
+
+// Open implements store.Opener.
+func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
+	s, err := Open(ctx, m.config, env)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:
+//
+//	store azure_table {
+//		connection_string <text> | endpoint <url>
+//		table             <name>
+//		managed_identity  [<client id>]
+//	}
+func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if err := surface.Unmarshal(d, place, m.words()); err != nil {
+		return err
+	}
+	if err := m.check(); err != nil {
+		return d.Errf("%s: %v", place, err)
+	}
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner     = (*Module)(nil)
+	_ caddyfile.Unmarshaler = (*Module)(nil)
+	_ store.Opener          = (*Module)(nil)
+)
