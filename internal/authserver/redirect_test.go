@@ -120,7 +120,7 @@ func TestReopenUnknownIsNoAnswer(t *testing.T) {
 	if next := wayOn(t, rec); next != foreign {
 		t.Errorf("the way on is %s", next)
 	}
-	w.store.heal()
+	w.store.Set(faulty.None)
 	w.clock.Advance(time.Minute)
 	rec = w.browser().get(foreign)
 	wantPage(t, rec, http.StatusBadRequest, "This sign-in has expired")
