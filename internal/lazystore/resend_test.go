@@ -164,7 +164,7 @@ func TestDefiniteAnswersPassThrough(t *testing.T) {
 		f.Set(faulty.None)
 		for range 10 {
 			absent := r.Key
-			absent.ID = absent.ID[1:]
+			absent.ID = "b" + absent.ID[1:]
 			_, notFound := s.Get(t.Context(), absent)
 			for err, want := range map[error]error{
 				notFound:                         store.ErrNotFound,
