@@ -129,6 +129,20 @@ func TestSec_J02_ForwardedHeadersOfTheClient(t *testing.T) {
 	}
 }
 
+// A request without permission keeps every header but those that say who a person is.
+func TestStripForwarded(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	h := http.Header{"X-User": {"root"}, "X_user": {"root"}, "Authorization": {"Basic x"}}
+	if b.target.StripForwarded(h); len(h) != 3 {
+		t.Errorf("a resource that forwards nothing took %v", h)
+	}
+	b.res.Forward = []policy.ForwardHeader{{Name: "X-User", Claim: policy.ClaimSubject}}
+	if NewTarget(b.policy, b.res).StripForwarded(h); len(h) != 1 || h.Get("Authorization") != "Basic x" {
+		t.Errorf("left %v", h)
+	}
+}
+
 // Everything that a JWT says counts, and no two texts run into each other.
 func TestDigestOfAnAccess(t *testing.T) {
 	t.Parallel()
