@@ -181,6 +181,11 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 		azureSDK + "/azidentity":          {"internal/azure"},
 		azureSDK + "/data/aztables":       {"store/azuretable"},
 		azureSDK + "/data/azcosmos":       {"store/cosmos"},
+		"github.com/redis/go-redis":       {"store/redis"},
+		"github.com/alicebob/miniredis":   {},
+		"github.com/jackc/pgx/v5":         {"store/postgres"},
+		"github.com/microsoft/go-mssqldb": {"store/sqlserver"},
+		"modernc.org/sqlite":              {"store/sqlite"},
 		"github.com/go-jose":              {},
 		"github.com/modelcontextprotocol": {},
 		"github.com/chromedp":             {},
@@ -197,20 +202,27 @@ func TestArchLibrariesInTheirRooms(t *testing.T) {
 	}
 }
 
-// Nobody links the driver of a store that he did not ask for: the default build has none of
-// those that are added with one more --with.
-func TestArchOptInStoresStayOutside(t *testing.T) {
+// Whoever builds the server links the stores that he asked for and no others, nor their
+// drivers. The tags are those of xcaddy and of Caddy's releases: without them Caddy's own
+// PKI brings pgx.
+func TestArchStoresAreOptIn(t *testing.T) {
 	t.Parallel()
-	optIn := []string{module + "/store/azuretable", module + "/store/cosmos"}
-	for _, p := range modulePackages(t) {
-		if below(p.ImportPath, optIn...) || below(p.short(), "internal/azure", "internal/azuretest") {
-			continue
-		}
-		for _, d := range p.Deps {
-			if below(d, optIn...) || below(d, azureSDK) {
-				t.Errorf("%s depends on %s", p.short(), d)
-				break
-			}
+	out, err := exec.Command("go", "list", "-deps", "-tags", "nobadger,nomysql,nopgx", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	optIn := []string{
+		"github.com/jackc", "github.com/microsoft/go-mssqldb", "github.com/Azure", "modernc.org",
+		path.Join(module, "store/azuretable"), path.Join(module, "store/cosmos"), path.Join(module, "internal/azure"),
+		path.Join(module, "store/postgres"), path.Join(module, "store/sqlserver"), path.Join(module, "store/sqlite"),
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, path.Join(module, "store/file")) {
+		t.Fatal("go list did not list what the server links")
+	}
+	for _, d := range deps {
+		if below(d, optIn...) {
+			t.Errorf("the default build links %s", d)
 		}
 	}
 }

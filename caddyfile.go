@@ -46,7 +46,7 @@ var handlerWords = words[Handler]{
 //		provider entra|oidc {
 //			...
 //		}
-//		store memory|file [<path>] {
+//		store memory|file [<path>]|redis [<url>] {
 //			...
 //		}
 //		encryption_key <base64 of 32 bytes>

@@ -18,7 +18,7 @@ const (
 	forwardUsage      = "forward { header <name> <claim> }"
 	headerUsage       = "header <name> <claim>"
 	providerUsage     = "provider entra|oidc { ... }"
-	storeUsage        = "store memory|file [<path>] { ... }"
+	storeUsage        = "store memory|file [<path>]|redis [<url>] { ... }"
 	scopeUsage        = "scope <name> { description; implies }"
 	allowUsage        = "allow { user <value>...; role <value>...; domain <value>... }"
 	clientUsage       = "client <id> { name; secret; redirect_uri <uri> }"

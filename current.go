@@ -51,6 +51,7 @@ func (s *site) started(in *instance) {
 	s.running = append(s.running, in)
 	s.follow()
 	s.mu.Unlock()
+	s.store.OpenBy(in.store)
 	s.start.Do(func() { go s.maintain() })
 	select {
 	case s.wake <- struct{}{}:

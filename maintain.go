@@ -85,7 +85,7 @@ func (s *site) warm(ctx context.Context) bool {
 		return false
 	}
 	if err != nil {
-		s.log.ErrorContext(ctx, "the store cannot be used yet; requests that need it are answered with 503", "error", err)
+		s.log.ErrorContext(ctx, "the store cannot be used yet; requests that need it are answered with 503", "store", s.key.store, "error", err)
 		ok = false
 	}
 	err = current.signIn.Warm(ctx)

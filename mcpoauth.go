@@ -26,6 +26,7 @@ import (
 	_ "github.com/mcpoauth/caddy-mcp-oauth/provider/oidc"
 	_ "github.com/mcpoauth/caddy-mcp-oauth/store/file"
 	_ "github.com/mcpoauth/caddy-mcp-oauth/store/memory"
+	_ "github.com/mcpoauth/caddy-mcp-oauth/store/redis"
 )
 
 // Handler protects MCP servers with OAuth 2.1 and signs people in with a provider that
@@ -54,7 +55,7 @@ type Handler struct {
 	ProviderRaw json.RawMessage `json:"provider,omitempty" caddy:"namespace=http.mcp_oauth.providers inline_key=module"`
 
 	// Where registrations, grants and keys are kept, always sealed. Default: `file`, which
-	// survives restarts and serves one process.
+	// survives restarts and serves one process; `redis` serves several.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.mcp_oauth.stores inline_key=module"`
 
 	// The master keys, each 32 random bytes in base64. The first seals, all of them open,

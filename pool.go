@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
@@ -25,9 +26,9 @@ var (
 )
 
 // masterKeyer is a store module that brings its own master key, for configurations
-// without encryption_key. A store that several machines share must not be one.
+// without encryption_key. It gets the store that it opened. A store that several machines share must not be one.
 type masterKeyer interface {
-	MasterKey(ctx context.Context, env store.Env) ([]byte, error)
+	MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error)
 }
 
 // pooledStore is one store handle, shared by everyone whose configuration means the same
@@ -51,12 +52,23 @@ func newPooledStore(o store.Opener, log *slog.Logger) *pooledStore {
 
 // masterKey returns the store's own master key, made once.
 func (p *pooledStore) masterKey(ctx context.Context) (seal.Master, error) {
+	return p.key(ctx, p.env.Rand)
+}
+
+// key is masterKey with the randomness of which a new key is made.
+func (p *pooledStore) key(ctx context.Context, random io.Reader) (seal.Master, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.master != nil {
 		return *p.master, nil
 	}
-	raw, err := p.opener.(masterKeyer).MasterKey(ctx, p.env)
+	opened, err := p.Backend(ctx)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	env := p.env
+	env.Rand = random
+	raw, err := p.opener.(masterKeyer).MasterKey(ctx, opened, env)
 	if err != nil {
 		return seal.Master{}, err
 	}

@@ -242,7 +242,7 @@ func TestWhatOnlyJSONCanGetWrong(t *testing.T) {
 		`{` + resource + `}`: "provider is missing",
 		`{` + resource + `,"provider":{"client_id":"a"}}`:                                                   "unrecognized provider",
 		`{` + resource + `,"provider":"entra"}`:                                                             "provider: ",
-		`{` + resource + `,` + provider + `,"store":{"module":"redis"}}`:                                    `unrecognized store "redis"`,
+		`{` + resource + `,` + provider + `,"store":{"module":"mongo"}}`:                                    `unrecognized store "mongo"`,
 		`{` + resource + `,` + provider + `,"allow":[{}]}`:                                                  "allow has no rule",
 		`{` + resource + `,` + provider + `,"allow":[{"role":[]}]}`:                                         "allow has no rule",
 		`{` + resource + `,` + provider + `,"allow":[{"role":[[]]}]}`:                                       "a line without values",

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/audit"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
@@ -38,6 +39,7 @@ type site struct {
 	key   siteKey
 	store *pooledStore
 	sink  event.Sink
+	trail *audit.Trail
 	log   *slog.Logger
 
 	// masters are the configured master keys in their order; empty: the store's own.
@@ -87,11 +89,20 @@ func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
 		key: key, store: s, log: liveLog.With("issuer", key.issuer),
 		providers: map[string]*sharedProvider{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	st.sink = logSink{st.log}
+	st.sink = st.sinks()
 	st.masters.Store(&masters)
 	st.uses.release = st.end
 	st.ctx, st.cancel = context.WithCancel(context.Background())
 	return st
+}
+
+// sinks are where the events of the site go: the log, and the audit trail, which turns
+// itself off where the store keeps none.
+func (s *site) sinks() event.Sinks {
+	s.trail = audit.New(audit.Config{
+		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
+	})
+	return event.Sinks{logSink{s.log}, s.trail}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
@@ -198,6 +209,9 @@ func (s *site) end() {
 		defer close(ended)
 		<-s.done
 		s.attendants.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), endPatience/2)
+		defer cancel()
+		s.trail.Close(ctx)
 		if _, err := storePool.Delete(s.key.store); err != nil {
 			s.log.Error("closing the store failed", "error", err)
 		}

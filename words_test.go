@@ -100,14 +100,22 @@ func eachWordOfGuest(t *testing.T, path []string, fn func(full string, repeats b
 	}
 	for _, name := range strings.Split(found[2], ", ") {
 		inner := append(slices.Clone(path), name)
-		line := name + " {env.X}"
-		if wordsHere.MatchString(guestRefusal(t, inner, nobodysWord)) {
-			line = name + " {\n}"
-		}
-		twice := isTwice.FindStringSubmatch(guestRefusal(t, path, line+"\n"+line))
-		fn(strings.Join(inner, "."), twice == nil || twice[1] != name)
+		fn(strings.Join(inner, "."), repeats(t, path, name))
 		eachWordOfGuest(t, inner, fn)
 	}
+}
+
+// repeats tells whether the parser takes a word of a guest twice, in whichever of these
+// ways the word is written.
+func repeats(t *testing.T, path []string, name string) bool {
+	t.Helper()
+	for _, rest := range []string{"", " {env.X}", " {env.X} {env.X}", " file ca.pem", " {\n}"} {
+		twice := isTwice.FindStringSubmatch(guestRefusal(t, path, name+rest+"\n"+name+rest))
+		if twice != nil && twice[1] == name {
+			return false
+		}
+	}
+	return true
 }
 
 // guestRefusal returns how the parser refuses lines in the block at path, such as
@@ -176,12 +184,16 @@ var cannotContradict = map[string]string{
 	"store.file":               "see store",
 	"store.memory":             "see store",
 	"store.memory.max_records": "it is alone in its block",
+	"store.redis.prefix":       "every server, group and cluster has keys",
 }
 
 // cannotMiss says which words are complete without a value.
 var cannotMiss = map[string]string{
 	"store.file":   "the path has a default",
 	"store.memory": "all of its block has defaults",
+
+	"store.redis.cluster": "it is written without a value",
+	"store.redis.tls":     "it is written without a value",
 }
 
 // TestEveryWordHasGoldens holds every word of the parser to a golden file of each kind,

@@ -40,6 +40,11 @@ var (
 	ErrTooLarge = errors.New("store: value too large")
 )
 
+// ErrRefused says that a store takes no writes at present, because it is full or was made
+// read-only, and that reads go on. It is no answer about a record. A store that knows
+// this wraps it, so that whoever watches over the store does not take it for dead.
+var ErrRefused = errors.New("store: no writes are taken at present")
+
 // Store keeps sealed records. Every method is atomic for one record and, while no
 // failover happens, linearizable: an acknowledged write is seen by every later Get on
 // every node. All methods may be called concurrently.
@@ -148,10 +153,13 @@ type Page struct {
 }
 
 // Watcher is implemented by stores that learn of changes made by other nodes. Watch
-// calls fn for each of them until ctx ends; reports of its own node's changes do no harm.
+// calls fn for each changed key, one call at a time, until ctx ends or the watch breaks;
+// it always returns an error, and the caller may call it again. fn returns quickly.
+//
 // The zero Key says that anything may have changed: Watch calls fn with it as soon as it
-// listens, and whenever it may have missed something. An error ends it, and the caller
-// may call again. fn returns quickly.
+// listens, and a caller takes the end of a watch for the same. Kinds other than "grant"
+// may be left out, and so may changes made through this very handle, whose reports do no
+// harm.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

@@ -97,7 +97,7 @@ func (s *active) takeLogin(w http.ResponseWriter, r *http.Request, c Call, tid [
 		s.page(w, r, c, pages.AlreadyUsed(s.restart(r.Context(), login.Request)), err)
 	case errors.Is(err, grants.ErrOtherBrowser):
 		s.endLogin(w, tid)
-		s.emit(r.Context(), c, event.Event{Kind: event.BrowserMismatch, Client: login.Request.Client})
+		s.emit(r.Context(), event.Event{Kind: event.BrowserMismatch, Client: login.Request.Client})
 		s.page(w, r, c, pages.OtherBrowser(s.restart(r.Context(), login.Request)), err)
 	default:
 		s.unavailable(w, r, c, s.again("callback", form), err)
@@ -113,7 +113,7 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		return
 	}
 	if !s.Policy.Allow.Permits(p) {
-		s.emit(r.Context(), c, event.Event{Kind: event.LoginDenied, Mode: "policy", Client: req.Client, Person: p.Subject, Resource: req.Resource, Cause: whyNot(p)})
+		s.emit(r.Context(), event.Event{Kind: event.LoginDenied, Mode: "policy", Client: req.Client, Person: p.Subject, Resource: req.Resource, Cause: whyNot(p)})
 		back := s.errorRedirect(req, oauth.New(oauth.AccessDenied, "The person may not use this server."))
 		s.page(w, r, c, pages.NotAllowed(p.PreferredUsername, "", back), errors.New("policy does not permit this person"))
 		return
@@ -123,7 +123,7 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		s.unavailable(w, r, c, s.restart(r.Context(), req), err)
 		return
 	}
-	s.emit(r.Context(), c, event.Event{Kind: event.CodeIssued, Client: req.Client, Person: p.Subject, Resource: req.Resource})
+	s.emit(r.Context(), event.Event{Kind: event.CodeIssued, Client: req.Client, Person: p.Subject, Resource: req.Resource})
 	redirectTo(w, s.answer(req, url.Values{"code": {code.Reveal()}}), http.StatusSeeOther)
 }
 
@@ -134,7 +134,7 @@ func (s *active) providerSaidNo(w http.ResponseWriter, r *http.Request, c Call, 
 	again := s.restart(r.Context(), req)
 	switch form.Get("error") {
 	case "access_denied":
-		s.emit(r.Context(), c, event.Event{Kind: event.LoginDenied, Mode: "provider", Client: req.Client, Resource: req.Resource, Cause: cause})
+		s.emit(r.Context(), event.Event{Kind: event.LoginDenied, Mode: "provider", Client: req.Client, Resource: req.Resource, Cause: cause})
 		redirectTo(w, s.denied(req), http.StatusSeeOther)
 	case "server_error", "temporarily_unavailable":
 		s.providerProblem(w, r, c, req, again, cause)
@@ -162,7 +162,7 @@ func (s *active) providerProblem(w http.ResponseWriter, r *http.Request, c Call,
 	if errors.As(err, &no) {
 		mode, ref = no.Reason, no.Reference
 	}
-	s.emit(r.Context(), c, event.Event{Kind: event.LoginFailed, Mode: mode, Client: req.Client, Resource: req.Resource, Cause: err})
+	s.emit(r.Context(), event.Event{Kind: event.LoginFailed, Mode: mode, Client: req.Client, Resource: req.Resource, Cause: err})
 	if no == nil {
 		s.unavailable(w, r, c, again, err)
 		return

@@ -51,7 +51,7 @@ func (s *active) consent(w http.ResponseWriter, r *http.Request, c Call) {
 		s.startLogin(w, r, c, agreed{o, client, token, rnd})
 	case "cancel":
 		s.endLogin(w, o.tid)
-		s.emit(r.Context(), c, event.Event{Kind: event.LoginDenied, Mode: "person", Client: client.ID, Resource: o.req.Resource})
+		s.emit(r.Context(), event.Event{Kind: event.LoginDenied, Mode: "person", Client: client.ID, Resource: o.req.Resource})
 		redirectTo(w, s.denied(o.req), http.StatusSeeOther)
 	default:
 		s.page(w, r, c, pages.BadRequest("The form says neither yes nor no."), errForm)
@@ -94,7 +94,7 @@ type agreed struct {
 
 func (s *active) startLogin(w http.ResponseWriter, r *http.Request, c Call, a agreed) {
 	if wait, ok := s.Limits.Login(c.Address); !ok {
-		s.emit(r.Context(), c, event.Event{Kind: event.LimitHit, Mode: "login"})
+		s.emit(r.Context(), event.Event{Kind: event.LimitHit, Mode: "login"})
 		s.page(w, r, c, pages.TooMany(wait), nil)
 		return
 	}
@@ -111,7 +111,7 @@ func (s *active) startLogin(w http.ResponseWriter, r *http.Request, c Call, a ag
 		return
 	}
 	s.setBinding(w, r, a.tid, binding)
-	s.emit(r.Context(), c, event.Event{Kind: event.LoginStarted, Client: a.client.ID, Resource: a.req.Resource})
+	s.emit(r.Context(), event.Event{Kind: event.LoginStarted, Client: a.client.ID, Resource: a.req.Resource})
 	redirectTo(w, target, http.StatusSeeOther)
 }
 

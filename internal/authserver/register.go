@@ -14,7 +14,7 @@ func (s *active) register(w http.ResponseWriter, r *http.Request, c Call) {
 	// RFC 7591 §3.1 wants the metadata as application/json.
 	body, err := oauth.ReadBody(r, "application/json", maxBody)
 	if err != nil {
-		s.emit(r.Context(), c, event.Event{Kind: event.ClientRefused, Cause: err})
+		s.emit(r.Context(), event.Event{Kind: event.ClientRefused, Cause: err})
 		s.fail(w, r, c, asMetadataError(err))
 		return
 	}

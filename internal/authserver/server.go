@@ -112,6 +112,7 @@ var endpoints = map[string]endpoint{
 // never sees an OAuth endpoint.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 	s.harden(w.Header())
+	r = r.WithContext(event.WithOrigin(r.Context(), c.origin(r)))
 	defer limitBody(w, r)()
 	e, ok := endpoints[c.Endpoint]
 	if !ok {
@@ -137,11 +138,14 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 	e.serve(&active{Server: s, State: state}, w, r, c)
 }
 
-// emit fills in what every event of a call has in common.
-func (s *Server) emit(ctx context.Context, c Call, e event.Event) {
-	e.Ref = c.Ref
+// origin is what events of the call have in common.
+func (c Call) origin(r *http.Request) event.Origin {
+	o := event.Origin{Agent: r.UserAgent(), Ref: c.Ref}
 	if c.Address.IsValid() {
-		e.Address = c.Address.String()
+		o.Address = c.Address.String()
 	}
-	s.Events.Emit(ctx, e)
+	return o
 }
+
+// emit emits an event of a call.
+func (s *Server) emit(ctx context.Context, e event.Event) { s.Events.Emit(ctx, event.Complete(ctx, e)) }

@@ -32,7 +32,7 @@ func (s *active) token(w http.ResponseWriter, r *http.Request, c Call) {
 		if e := oauth.AsError(err); e != nil && e.Status < http.StatusInternalServerError {
 			s.Limits.TokenFailed(c.Address)
 		}
-		s.emit(r.Context(), c, event.Event{Kind: event.TokenRefused, Cause: err})
+		s.emit(r.Context(), event.Event{Kind: event.TokenRefused, Cause: err})
 		s.fail(w, r, c, err)
 		return
 	}
@@ -45,7 +45,7 @@ func (s *active) exchange(w http.ResponseWriter, r *http.Request, c Call) (*gran
 		return nil, err
 	}
 	if wait, ok := s.Limits.TokenBlocked(c.Address); !ok && !s.genuine(r, form) {
-		s.emit(r.Context(), c, event.Event{Kind: event.LimitHit, Mode: "token"})
+		s.emit(r.Context(), event.Event{Kind: event.LimitHit, Mode: "token"})
 		// Clients take any other code for the end of their session.
 		return nil, oauth.New(oauth.TemporarilyUnavailable, "Too many failed requests.").
 			WithStatus(http.StatusTooManyRequests).WithRetryAfter(wait)

@@ -42,8 +42,10 @@ func Azurite(t testing.TB) string {
 	t.Helper()
 	program := find(t, "azurite", "azurite-table")
 	port := start(t, program, func(port int) []string {
-		return []string{"--tableHost", "127.0.0.1", "--tablePort", strconv.Itoa(port),
-			"--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"}
+		return []string{
+			"--tableHost", "127.0.0.1", "--tablePort", strconv.Itoa(port),
+			"--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
+		}
 	})
 	return fmt.Sprintf("http://127.0.0.1:%d/%s", port, Account)
 }

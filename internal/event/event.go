@@ -5,7 +5,10 @@
 // go. An event never carries a token, a code, a verifier, a cookie or an e-mail address.
 package event
 
-import "context"
+import (
+	"context"
+	"encoding/hex"
+)
 
 // Kind names what happened. The set is closed: readers may switch over it.
 type Kind string
@@ -30,6 +33,7 @@ const (
 	LimitHit          Kind = "limit_hit"          // Mode says which
 	BackendRefused    Kind = "backend_refused"    // a backend answered 401 to our JWT
 	ProviderUnsettled Kind = "provider_unsettled" // the provider could not be asked
+	TokenUsed         Kind = "token_used"         // first use of an access token on this node within five minutes
 )
 
 // Event is one thing that happened.
@@ -42,9 +46,17 @@ type Event struct {
 	// Client is a client id, Person the sub of the JWT, Grant a grant id in hex,
 	// Resource a resource URL, Address the client's IP address; each may be empty.
 	Client, Person, Grant, Resource, Address string
+	// Token is TokenHash of the token that was made or shown; may be empty.
+	Token string
+	// Agent is the User-Agent header of the request; may be empty.
+	Agent string
 	// Cause is for the log alone; may be nil.
 	Cause error
 }
+
+// TokenHash is what an event says of a token: the beginning of its hash, enough to find
+// everything that happened with it and of no use to anybody else.
+func TokenHash(hash [32]byte) string { return hex.EncodeToString(hash[:8]) }
 
 // Sink takes events. Emit must not block and must not fail.
 type Sink interface {
@@ -56,3 +68,14 @@ type Discard struct{}
 
 // Emit implements Sink.
 func (Discard) Emit(context.Context, Event) {}
+
+// Sinks is a Sink that completes each event and hands it to all of its members.
+type Sinks []Sink
+
+// Emit implements Sink.
+func (s Sinks) Emit(ctx context.Context, e Event) {
+	e = Complete(ctx, e)
+	for _, sink := range s {
+		sink.Emit(ctx, e)
+	}
+}

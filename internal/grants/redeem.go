@@ -212,6 +212,7 @@ func (s *Service) create(ctx context.Context, terms Terms, code tokens.Token, c 
 	}
 	s.Events.Emit(ctx, event.Event{
 		Kind: event.CodeRedeemed, Client: g.Client, Person: g.Person.Subject, Grant: id.String(), Resource: g.Resource,
+		Token: event.TokenHash(out.Access.Hash()),
 	})
 	return out, nil
 }

@@ -151,7 +151,8 @@ func (s *Service) byGeneration(ctx context.Context, terms Terms, rec *vault.Reco
 		return s.sameAgain(ctx, rec, t)
 	}
 	s.Events.Emit(ctx, event.Event{
-		Kind: event.RefreshRefused, Mode: "superseded", Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(),
+		Kind: event.RefreshRefused, Mode: "superseded", Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
+		Token: event.TokenHash(hash),
 	})
 	return nil, refuse("refresh token was superseded")
 }

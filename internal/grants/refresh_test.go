@@ -4,6 +4,8 @@ package grants
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -395,4 +397,32 @@ func TestPolicyDenies(t *testing.T) {
 	wantCode(t, err, oauth.InvalidGrant)
 	n.terms.Policy.Allow = nil
 	mustRefresh(t, n, text(*first.Refresh))
+}
+
+// Events name the access token that was made, and the refresh token that was refused, by a
+// part of its hash.
+func TestEventsNameTokensByHash(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first := n.signIn(t)
+	second := mustRefresh(t, n, text(*first.Refresh))
+	mustRefresh(t, n, text(*first.Refresh)) // graced
+	n.clock.Advance(time.Hour)
+	if _, err := n.refresh(t, text(*first.Refresh)); err == nil {
+		t.Fatal("a token was refreshed long after it was replaced")
+	}
+	want := map[event.Kind][]string{
+		event.CodeRedeemed:   {event.TokenHash(first.Access.Hash())},
+		event.Refreshed:      {event.TokenHash(second.Access.Hash()), event.TokenHash(second.Access.Hash())},
+		event.RefreshRefused: {event.TokenHash(first.Refresh.Hash())},
+	}
+	got := map[event.Kind][]string{}
+	for _, e := range n.events.seen {
+		if e.Token != "" {
+			got[e.Kind] = append(got[e.Kind], e.Token)
+		}
+	}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }

@@ -50,6 +50,7 @@ func (s *Service) rotate(ctx context.Context, terms Terms, rec *vault.Record[gra
 	}
 	s.Events.Emit(ctx, event.Event{
 		Kind: event.Refreshed, Mode: mode, Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
+		Token: event.TokenHash(out.Access.Hash()),
 	})
 	return out, nil
 }
@@ -129,6 +130,7 @@ func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord],
 	}
 	s.Events.Emit(ctx, event.Event{
 		Kind: event.Refreshed, Mode: "graced", Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
+		Token: event.TokenHash(access.Hash()),
 	})
 	return &Issued{
 		Access: access, Refresh: &refresh, Expires: time.Unix(next.Expires, 0), Scopes: oauth.ParseScopes(next.Scope),

@@ -162,6 +162,8 @@ func TestDigestOfAnAccess(t *testing.T) {
 		"roles":      func(a *Access) { a.Person.Roles = []string{"r"} },
 		"more roles": func(a *Access) { a.Person.Roles = []string{"r", "s", ""} },
 		"one role":   func(a *Access) { a.Person.Roles = []string{"rs"} },
+		"zeros":      func(a *Access) { a.Person.Subject, a.Person.Issuer = "s\x00\x00\x00\x00\x00\x00\x00\x00i", "x" },
+		"more zeros": func(a *Access) { a.Person.Subject, a.Person.Issuer = "s", "i\x00\x00\x00\x00\x00\x00\x00\x00x" },
 		"shifted":    func(a *Access) { a.Person.Subject, a.Person.Issuer = "subjecti", "ssuer" },
 	} {
 		a := base()

@@ -52,7 +52,7 @@ func (s *Store) resend(ctx context.Context, fn func(context.Context, store.Store
 		switch {
 		case err == nil || definite(err):
 			return err
-		case errors.Is(err, ErrClosed) || last == nil && errors.Is(err, ErrUnavailable):
+		case errors.Is(err, ErrClosed) || errors.Is(err, store.ErrRefused) || last == nil && errors.Is(err, ErrUnavailable):
 			return err
 		}
 		// What the store itself said is worth more than that it was not asked again.
@@ -138,7 +138,7 @@ func run[T any](ctx context.Context, inner store.Store, fn func(context.Context,
 // says nothing about the store.
 func verdictOf(ctx context.Context, err error) verdict {
 	switch {
-	case err == nil || definite(err):
+	case err == nil || definite(err) || errors.Is(err, store.ErrRefused):
 		return answered
 	case errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, ErrClosed):
 		return noVerdict

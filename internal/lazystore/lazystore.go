@@ -63,13 +63,15 @@ func (o Options) withDefaults() Options {
 
 // Store implements store.Store over an Opener.
 type Store struct {
-	opener  store.Opener
-	env     store.Env
-	options Options
-	slots   chan struct{}
-	breaker breaker
+	// identity is what every opener of this store has.
+	identity string
+	env      store.Env
+	options  Options
+	slots    chan struct{}
+	breaker  breaker
 
 	mu      sync.Mutex
+	opener  store.Opener
 	inner   store.Store
 	opening *opening
 	closed  bool
@@ -81,9 +83,17 @@ type Store struct {
 // writes to env.Log when the store stops and when it resumes answering.
 func New(opener store.Opener, env store.Env, o Options) *Store {
 	o = o.withDefaults()
-	s := &Store{opener: opener, env: env, options: o, slots: make(chan struct{}, o.InFlight)}
-	s.breaker = breaker{limit: o.Failures, pause: o.Pause, changed: newJournal(opener.Identity(), env).note}
+	s := &Store{identity: opener.Identity(), opener: opener, env: env, options: o, slots: make(chan struct{}, o.InFlight)}
+	s.breaker = breaker{limit: o.Failures, pause: o.Pause, changed: newJournal(s.identity, env).note}
 	return s
+}
+
+// OpenBy makes the next attempt to open the store go by another configuration of the same
+// data, with a corrected password for instance. A store that is open stays as it is.
+func (s *Store) OpenBy(opener store.Opener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opener = opener
 }
 
 // Get implements store.Store.
@@ -147,7 +157,7 @@ func (s *Store) named(err error) error {
 	if err == nil || definite(err) {
 		return err
 	}
-	return fmt.Errorf("store %s: %w", s.opener.Identity(), err)
+	return fmt.Errorf("store %s: %w", s.identity, err)
 }
 
 func definite(err error) bool {
@@ -155,5 +165,8 @@ func definite(err error) bool {
 		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrTooLarge)
 }
 
-// Interface guard.
-var _ store.Store = (*Store)(nil)
+// Interface guards.
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Auditor = (*Store)(nil)
+)

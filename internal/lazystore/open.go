@@ -69,7 +69,7 @@ func (s *Store) open(attempt *opening) {
 	if orphaned {
 		attempt.err = ErrClosed
 		if err := attempt.inner.Close(); err != nil && s.env.Log != nil {
-			s.env.Log.Warn("closing store", "store", s.opener.Identity(), "error", err)
+			s.env.Log.Warn("closing store", "store", s.identity, "error", err)
 		}
 		attempt.inner = nil
 	}
@@ -78,7 +78,10 @@ func (s *Store) open(attempt *opening) {
 
 func (s *Store) tryOpen() (inner store.Store, err error) {
 	defer recoverAs(&err)
-	return s.opener.Open(context.Background(), s.env)
+	s.mu.Lock()
+	opener := s.opener
+	s.mu.Unlock()
+	return opener.Open(context.Background(), s.env)
 }
 
 // Close implements store.Store. A store that is being opened is closed when it is open.

@@ -17,11 +17,12 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
-// A lazy store keeps the contract of the store behind it.
+// A lazy store keeps the contract of the store behind it, also on a slow machine.
 func TestContract(t *testing.T) {
 	t.Parallel()
+	o := lazystore.Options{ResendFor: time.Minute, CallTimeout: time.Minute}
 	storetest.Run(t, func(_ *testing.T, e store.Env) store.Store {
-		return lazystore.New(new(memory.Module), e, lazystore.Options{})
+		return lazystore.New(new(memory.Module), e, o)
 	})
 }
 
@@ -167,6 +168,24 @@ func TestSec_J21_PanicIsUnknown(t *testing.T) {
 		wantUnknown(t, err, err)
 		if err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// A password that was corrected counts at the next attempt, without a restart.
+func TestOpenByTheLatestConfiguration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wrong, right := newOpener(), newOpener()
+		wrong.plan = []error{faulty.ErrBroken, faulty.ErrBroken}
+		s := lazystore.New(wrong, env(), lazystore.Options{})
+		wantUnknown(t, s.Ready(t.Context()), faulty.ErrBroken)
+		s.OpenBy(right)
+		wantNil(t, s.Ready(t.Context()))
+		s.OpenBy(wrong)
+		wantNil(t, s.Ready(t.Context()))
+		if wrong.opens != 1 || right.opens != 1 {
+			t.Errorf("opened %d and %d times", wrong.opens, right.opens)
 		}
 	})
 }

@@ -108,6 +108,25 @@ func TestResendEndsWithTheCaller(t *testing.T) {
 	})
 }
 
+// A full store is neither dead nor worth asking again at once: others read from it.
+func TestRefusedWritesLeaveTheStoreInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := setUp(t, lazystore.Options{})
+		wantNil(t, s.Create(t.Context(), record(1)))
+		f.SetError(fmt.Errorf("disk full: %w", store.ErrRefused))
+		f.Only(faulty.Update, "")
+		f.Set(faulty.Before)
+		for range 20 {
+			wantUnknown(t, s.Update(t.Context(), record(2), store.Version{1}), store.ErrRefused)
+			wantNil(t, get(t, s))
+		}
+		if n := f.Calls(); n != 40 {
+			t.Errorf("the store was called %d times, want 40", n)
+		}
+	})
+}
+
 // A write that was sent outlives an open breaker: its outcome has to be found out.
 func TestResendWaitsForTheBreaker(t *testing.T) {
 	t.Parallel()
@@ -145,7 +164,7 @@ func TestDefiniteAnswersPassThrough(t *testing.T) {
 		f.Set(faulty.None)
 		for range 10 {
 			absent := r.Key
-			absent.ID = absent.ID[1:]
+			absent.ID = "b" + absent.ID[1:]
 			_, notFound := s.Get(t.Context(), absent)
 			for err, want := range map[error]error{
 				notFound:                         store.ErrNotFound,

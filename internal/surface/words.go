@@ -26,14 +26,21 @@ type Word struct {
 	// written again; both as written, with placeholders.
 	Value  *string
 	Values *[]string
+	// Count is how many values a word with a list takes, which then is written once; 0 is
+	// any number.
+	Count int
+	// Flag keeps a word that is written without a value.
+	Flag *bool
+	// Parse reads what follows the name of the word by itself, in place of all of these.
+	Parse func(*caddyfile.Dispenser) error
 	// Words are those of a nested block, in place of values.
 	Words []Word
 	// Resolved takes the values without placeholders; it is not called without a value.
 	Resolved func([]string)
 }
 
-// Name is the word itself.
-func (w Word) Name() string { return strings.Fields(w.Usage)[0] }
+// Name is the word itself; that of an argument such as [<url>] is what is in the brackets.
+func (w Word) Name() string { return strings.Trim(strings.Fields(w.Usage)[0], "[]<>") }
 
 func (w Word) values() []string {
 	switch {
@@ -84,6 +91,26 @@ func resolve(repl *caddy.Replacer, v string, check func(string) error) (string, 
 	return v, check(v)
 }
 
+// UnmarshalValue is Unmarshal for a guest with a value after its name. value is written
+// like a word without a name: its Usage is the value's, such as "<dsn>".
+func UnmarshalValue(d *caddyfile.Dispenser, place string, value Word, words []Word) error {
+	usage := place + " " + value.Usage + " { ... }"
+	d.Next() // the guest's name
+	args := d.RemainingArgs()
+	switch {
+	case len(args) > 1:
+		return d.Errf("unexpected %q: write %s", args[1], usage)
+	case len(args) == 0 && value.Required:
+		return d.Errf("%s has no %s: write %s", place, value.Usage, usage)
+	case len(args) == 1:
+		if err := CheckUnresolved(args[0], value.Check); err != nil {
+			return d.WrapErr(fmt.Errorf("%s: %w", place, err))
+		}
+		*value.Value = args[0]
+	}
+	return block(d, place, words)
+}
+
 // Unmarshal reads the block of a guest, whose name is the next token.
 func Unmarshal(d *caddyfile.Dispenser, place string, words []Word) error {
 	d.Next() // the guest's name
@@ -109,7 +136,7 @@ func block(d *caddyfile.Dispenser, place string, words []Word) error {
 		if i < 0 {
 			return d.Errf("unrecognized subdirective %q in %s: the words here are %s", name, place, strings.Join(names(words), ", "))
 		}
-		if seen[name] && words[i].Values == nil {
+		if seen[name] && (words[i].Values == nil || words[i].Count > 0) {
 			return d.Errf("%s is written twice in %s: keep one line", name, place)
 		}
 		seen[name] = true
@@ -132,18 +159,28 @@ func names(words []Word) []string {
 
 // parse reads what follows the name of the word.
 func (w Word) parse(d *caddyfile.Dispenser, place string) error {
+	if w.Parse != nil {
+		return w.Parse(d)
+	}
 	args := d.RemainingArgs()
 	opens := OpensBlock(d)
 	if len(args) == 0 && !opens && w.Bare != "" {
 		args = []string{w.Bare}
 	}
 	switch {
+	case w.Flag != nil && (len(args) > 0 || opens):
+		return d.Errf("%s takes no value: write %s", w.Name(), w.Usage)
+	case w.Flag != nil:
+		*w.Flag = true
+		return nil
 	case w.Words != nil && (len(args) > 0 || !opens), w.Words == nil && opens:
 		return d.Errf("%s is not written like this: write %s", w.Name(), w.Usage)
 	case w.Words != nil:
 		return block(d, place+": "+w.Name(), w.Words)
 	case len(args) == 0:
 		return d.Errf("%s has no value: write %s", w.Name(), w.Usage)
+	case w.Count > 0 && len(args) != w.Count:
+		return d.Errf("%s has %d values and takes %d: write %s", w.Name(), len(args), w.Count, w.Usage)
 	case w.Value != nil && len(args) > 1:
 		return d.Errf("%s has %d values and takes one: write %s", w.Name(), len(args), w.Usage)
 	}

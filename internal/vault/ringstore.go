@@ -43,23 +43,32 @@ func (v *Vault) readRing(ctx context.Context) (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault: reading the keyring: %w", err)
 	}
+	kid, plaintext, err := v.openRing(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	return v.parseRing(ctx, rec, kid, plaintext)
+}
+
+// openRing opens a keyring with the master key that it is sealed under.
+func (v *Vault) openRing(ctx context.Context, rec store.Record) (seal.KID, []byte, error) {
 	class, kid, err := seal.Header(rec.Value)
 	if err != nil || class != seal.ClassMaster {
-		return nil, v.tampered(ctx, keyringKind, errors.New("not sealed by a master key"))
+		return kid, nil, v.tampered(ctx, keyringKind, errors.New("not sealed by a master key"))
 	}
 	master, ok := v.master(kid)
 	if !ok {
-		return nil, fmt.Errorf("%w (id %s) than the configured one: with the file store put back the .key file that was saved with the store, "+
+		return kid, nil, fmt.Errorf("%w (id %s) than the configured one: with the file store put back the .key file that was saved with the store, "+
 			"otherwise add the former encryption_key as a second line", ErrMaster, kid)
 	}
 	schema, plaintext, err := seal.Open(master.KeyringKey(v.site), rec.Value, v.keyringBinding(rec.Version))
 	if err != nil {
-		return nil, v.tampered(ctx, keyringKind, err)
+		return kid, nil, v.tampered(ctx, keyringKind, err)
 	}
 	if schema > keyringSchema {
-		return nil, fmt.Errorf("%w: keyring, schema %d", ErrNewer, schema)
+		return kid, nil, fmt.Errorf("%w: keyring, schema %d", ErrNewer, schema)
 	}
-	return v.parseRing(ctx, rec, kid, plaintext)
+	return kid, plaintext, nil
 }
 
 func (v *Vault) parseRing(ctx context.Context, rec store.Record, kid seal.KID, plaintext []byte) (*ring, error) {

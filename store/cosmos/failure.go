@@ -45,8 +45,8 @@ func (s *Store) absentOr(err error) error {
 	var response *azcore.ResponseError
 	if errors.As(err, &response) && response.StatusCode == http.StatusNotFound && response.RawResponse != nil {
 		h := response.RawResponse.Header
-		sub := h.Get("x-ms-substatus")
-		if (sub == "" || sub == "0") && h.Get("x-ms-activity-id") != "" {
+		sub := h.Get("X-Ms-Substatus")
+		if (sub == "" || sub == "0") && h.Get("X-Ms-Activity-Id") != "" {
 			return store.ErrNotFound
 		}
 	}

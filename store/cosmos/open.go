@@ -40,7 +40,7 @@ func Open(ctx context.Context, c Config, env store.Env) (*Store, error) {
 func open(ctx context.Context, c Config, env store.Env, o azcore.ClientOptions) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	s := &Store{options: o, config: c, env: env, account: &account{}}
+	s := &Store{options: o, config: c, env: env, account: &account{}, sweeping: make(chan struct{}, 1)}
 	o.PerRetryPolicies = append(slices.Clip(o.PerRetryPolicies), s.account)
 	var err error
 	if s.client, err = connect(c, o); err != nil {

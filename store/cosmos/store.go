@@ -33,7 +33,10 @@ type Store struct {
 	account   *account
 	client    *azcosmos.Client
 	container *azcosmos.ContainerClient
-	closed    atomic.Bool
+	// sweeping has room for one sweep: the sites of a server share a store, and their sweeps
+	// would get into each other's way.
+	sweeping chan struct{}
+	closed   atomic.Bool
 }
 
 // Get implements store.Store.

@@ -27,6 +27,12 @@ var errEnough = errors.New("enough")
 // to live; what it left, in a container without that, is removed here. It ends with what
 // it has removed when the time of ctx is nearly over: the next sweep goes on.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	select {
+	case s.sweeping <- struct{}{}:
+		defer func() { <-s.sweeping }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	if s.closed.Load() {
 		return 0, errClosed
 	}

@@ -6,12 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
-	"syscall"
+	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -46,6 +45,10 @@ func (s *Store) write(ctx context.Context, fn func(tables) error) error {
 	}
 	s.mu.Unlock()
 	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+	select {
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
@@ -56,10 +59,15 @@ func (s *Store) write(ctx context.Context, fn func(tables) error) error {
 // drain commits what is in the queue until there is nothing left.
 func (s *Store) drain() {
 	for batch := s.take(); len(batch) > 0; batch = s.take() {
+		start := clock.System()
 		s.commitBatch(batch)
+		took := clock.System().Sub(start)
+		s.writes.Add(int64(len(batch)))
+		crowd := len(batch) + s.waiting()
 		for _, w := range batch {
 			close(w.done)
 		}
+		s.gather(crowd, took/2)
 	}
 }
 
@@ -73,6 +81,34 @@ func (s *Store) take() []*write {
 		s.queue, s.draining = nil, false
 	}
 	return batch
+}
+
+// crowded is how many writers at a time are worth waiting for.
+const crowded = 8
+
+// gather waits a moment for the writers that were just served to come with their next
+// write, so that they share a transaction with those who came meanwhile. Without it two
+// halves of a crowd take turns, and each waits for the syncs of both. A moment is at most
+// a part of what a commit takes.
+func (s *Store) gather(crowd int, moment time.Duration) {
+	if crowd < crowded {
+		return
+	}
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	for s.waiting() < min(crowd, maxBatch) {
+		select {
+		case <-s.arrived:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (s *Store) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
 }
 
 // commitBatch runs the writes of a batch in one transaction and sets their errors. A
@@ -112,9 +148,7 @@ func (s *Store) commitAlone(batch []*write) {
 	}
 }
 
-// transact runs fn in one write transaction. After an error of the file itself, other
-// than a full disk, the store stays out of use: a sync that failed once may succeed when
-// it is repeated although the data never reached the disk.
+// transact runs fn in one write transaction.
 func (s *Store) transact(fn func(tables) error) (err error) {
 	if err := s.usable(context.Background()); err != nil {
 		return err
@@ -126,25 +160,28 @@ func (s *Store) transact(fn func(tables) error) (err error) {
 		if err == nil || errors.Is(err, errUndo) || s.closed.Load() {
 			return
 		}
+		if harmless(err) {
+			err = fmt.Errorf("%w: %w", store.ErrRefused, err)
+			if !s.refusing.Swap(true) {
+				s.log.Warn("store file takes no writes; what is there can be read", "store", s.path, "error", err)
+			}
+		}
 		err = fmt.Errorf("writing store file %s: %w", s.path, err)
-		if !diskFull(err) {
-			s.fault.CompareAndSwap(nil, &err)
+		if !errors.Is(err, store.ErrRefused) {
+			s.fail(err)
 		}
 	}()
-	return s.commit(func(tx *bbolt.Tx) error { return fn(open(tx)) })
+	if err := s.commit(s.db.Load(), func(tx *bbolt.Tx) error { return fn(open(tx)) }); err != nil {
+		return err
+	}
+	s.commits.Add(1)
+	if s.refusing.Swap(false) {
+		s.log.Info("store file takes writes again", "store", s.path)
+	}
+	return nil
 }
 
 // definite tells whether an error is one of the contract's answers.
 func definite(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrConflict)
-}
-
-// diskFull tells whether a write found no space. Nothing was synced then, so the same
-// file works again when there is space. Only the write itself counts: no space while
-// syncing means that data which the system had accepted is lost.
-func diskFull(err error) bool {
-	var path *fs.PathError
-	return errors.As(err, &path) && path.Op == "write" && slices.ContainsFunc(noSpace, func(full syscall.Errno) bool {
-		return errors.Is(path.Err, full)
-	})
 }

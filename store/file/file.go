@@ -9,13 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -26,55 +27,50 @@ var errClosed = errors.New("file store is closed")
 type Store struct {
 	now  func() time.Time
 	path string
-	db   *bbolt.DB
-	// commit runs a function in one write transaction: db.Update.
-	commit func(func(*bbolt.Tx) error) error
+	log  *slog.Logger
+	// commit runs a function in one write transaction: (*bbolt.DB).Update.
+	commit func(*bbolt.DB, func(*bbolt.Tx) error) error
 
-	// fault is set once by an error after which the file cannot be trusted.
-	fault  atomic.Pointer[error]
+	// db is replaced when the file is opened again after a fault.
+	db     atomic.Pointer[bbolt.DB]
 	closed atomic.Bool
+	// fault is an error after which the file cannot be trusted before it is opened again.
+	fault atomic.Pointer[error]
+	// refusing tells whether the last write was refused by the disk.
+	refusing atomic.Bool
+	// reopening is held while db is replaced or closed.
+	reopening sync.Mutex
+	// identity is the file that was opened first.
+	identity os.FileInfo
+
+	writes, commits atomic.Int64
 
 	mu       sync.Mutex
 	queue    []*write
 	draining bool
+	arrived  chan struct{} // takes one when the queue has grown
 }
 
 // Open opens the store file, and makes it with its directory where they are absent. One
 // process at a time can have a file open; Open waits one second for another to let go.
-// It uses env.Now alone.
+// It uses env.Now and env.Log.
 func Open(path string, env store.Env) (*Store, error) {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("opening store file: %w", err)
 	}
-	db, err := bbolt.Open(path, 0o600, options())
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("store file %s is in use by another process; stop it or give this site another `store file <path>`", path)
-	}
+	db, err := openFile(path, os.OpenFile)
 	if err != nil {
-		return nil, fmt.Errorf("opening store file %s: %w", path, err)
+		return nil, err
 	}
-	if err := prepare(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store file %s: %w", path, err), db.Close())
+	s := &Store{now: env.Now, path: path, log: env.Log, commit: (*bbolt.DB).Update, arrived: make(chan struct{}, 1)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
-	// bbolt syncs the file; without its directory entry that is worth nothing.
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store file %s: %w", path, err), db.Close())
+	if s.identity, err = os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store file: %w", err), db.Close())
 	}
-	return &Store{now: env.Now, path: path, db: db, commit: db.Update}, nil
-}
-
-// options are bbolt's, chosen so that an acknowledged write is on the disk (no NoSync,
-// no NoGrowSync). The free list is written with each commit: that costs a page inside
-// the same sync, while NoFreelistSync would read the whole file at every open and after
-// every failed commit, which means all the time on a full disk. The map form keeps
-// commits fast when a sweep has left many free pages.
-func options() *bbolt.Options {
-	return &bbolt.Options{
-		Timeout:        time.Second,
-		NoFreelistSync: false,
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
-	}
+	s.db.Store(db)
+	return s, nil
 }
 
 // Get implements store.Store.
@@ -129,7 +125,24 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	return s.db.Close()
+	s.reopening.Lock()
+	defer s.reopening.Unlock()
+	return s.db.Load().Close()
+}
+
+// Stats are counts since the store was opened.
+type Stats struct {
+	// Writes is how many changes were acknowledged or refused for good.
+	Writes int64
+	// Syncs is how often the disk was waited for: twice for each transaction, once for
+	// its pages and once for the page that makes them valid. The file grows rarely, and
+	// the sync that this costs is not counted.
+	Syncs int64
+}
+
+// Stats returns the counts.
+func (s *Store) Stats() Stats {
+	return Stats{Writes: s.writes.Load(), Syncs: 2 * s.commits.Load()}
 }
 
 // view runs a function in one read transaction.
@@ -137,17 +150,21 @@ func (s *Store) view(ctx context.Context, fn func(tables) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error { return fn(open(tx)) })
+	return s.db.Load().View(func(tx *bbolt.Tx) error { return fn(open(tx)) })
 }
 
+// usable opens the file again where it has to be.
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Load() {
 		return errClosed
 	}
-	if fault := s.fault.Load(); fault != nil {
-		return fmt.Errorf("store file %s is out of use until it is opened again (restart the server), since a write failed: %w", s.path, *fault)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return ctx.Err()
+	if s.fault.Load() == nil {
+		return nil
+	}
+	return s.revive()
 }
 
 func alive(r store.Record, now time.Time) bool { return now.Before(r.Expires) }

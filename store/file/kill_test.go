@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(childWrites) != "":
 		fail(writeForever(os.Getenv(childWrites), os.Getenv(childRound)))
+	case os.Getenv(childLogins) != "":
+		fail(signInForever(os.Getenv(childLogins), os.Getenv(childFailpoint)))
 	case os.Getenv(childKey) != "":
 		fail(makeKeyWhenTold(os.Getenv(childKey)))
 	default:
@@ -219,7 +221,7 @@ func makeKeyWhenTold(path string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	key, err := file.MasterKey(path, rand.Reader)
+	key, err := file.NewKey(path+".key", rand.Reader)
 	if err != nil {
 		return err
 	}

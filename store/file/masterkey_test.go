@@ -11,19 +11,28 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/mcpoauth/caddy-mcp-oauth/store/file"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
+
+// masterKey opens a store for its key alone.
+func masterKey(t *testing.T, path string, random io.Reader) ([]byte, error) {
+	t.Helper()
+	s := mustOpen(t, path, env())
+	defer closed(t, s)
+	return s.MasterKey(t.Context(), random)
+}
 
 func TestMasterKeyIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
 	path := filepath.Join(dir, "store.db")
 	random := bytes.Repeat([]byte{0xfb, 0xff, 0, 1}, 8)
-	key, err := file.MasterKey(path, bytes.NewReader(random))
+	key, err := masterKey(t, path, bytes.NewReader(random))
 	if err != nil || !bytes.Equal(key, random) {
 		t.Fatalf("key %x, %v", key, err)
 	}
@@ -33,28 +42,64 @@ func TestMasterKeyIsMadeOnce(t *testing.T) {
 	if err != nil || string(text) != base64.StdEncoding.EncodeToString(random)+"\n" {
 		t.Fatalf("the file holds %q, %v", text, err)
 	}
-	again, err := file.MasterKey(path, strings.NewReader(""))
+	again, err := masterKey(t, path, strings.NewReader(""))
 	if err != nil || !bytes.Equal(again, key) {
 		t.Fatalf("second time: %x, %v", again, err)
 	}
-	wantOnlyFile(t, dir, "store.db.key")
+	wantFiles(t, dir, "store.db", "store.db.key")
 }
 
-func wantOnlyFile(t *testing.T, dir, name string) {
+func wantFiles(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 1 || entries[0].Name() != name {
-		t.Errorf("the directory holds %v, want %s alone", entries, name)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if !slices.Equal(got, names) {
+		t.Errorf("the directory holds %v, want %v", got, names)
+	}
+}
+
+// A key that is lost, or that was replaced, is said to be, and not made anew.
+func TestSec_H08_LostKeyIsNotMadeAnew(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	first := bytes.Repeat([]byte{7}, 32)
+	if _, err := masterKey(t, path, bytes.NewReader(first)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := seal.NewMaster(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".key", path+".saved"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = masterKey(t, path, rand.Reader)
+	wantError(t, err, path+".key is missing", "(id "+m.KID().String()+")", "put the file back", "encryption_key")
+	wantFiles(t, filepath.Dir(path), "store.db", "store.db.saved")
+
+	other := bytes.Repeat([]byte{8}, 32)
+	write(t, path+".key", base64.StdEncoding.EncodeToString(other), 0o600)
+	_, err = masterKey(t, path, rand.Reader)
+	wantError(t, err, path+".key", "sealed under the key "+m.KID().String(), "put back the key file")
+
+	if err := os.Rename(path+".saved", path+".key"); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := masterKey(t, path, rand.Reader); err != nil || !bytes.Equal(key, first) {
+		t.Errorf("the key that was put back: %x, %v", key, err)
 	}
 }
 
 func TestMasterKeyWithoutRandomness(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
-	if _, err := file.MasterKey(path, io.LimitReader(rand.Reader, 31)); err == nil {
+	if _, err := masterKey(t, path, io.LimitReader(rand.Reader, 31)); err == nil {
 		t.Error("31 bytes of randomness made a key")
 	}
 	if _, err := os.Stat(path + ".key"); err == nil {
@@ -90,7 +135,7 @@ func TestMasterKeyRefusesBadFiles(t *testing.T) {
 			if err := os.Chmod(path+".key", test.mode); err != nil {
 				t.Fatal(err)
 			}
-			_, err := file.MasterKey(path, rand.Reader)
+			_, err := masterKey(t, path, rand.Reader)
 			wantError(t, err, path+".key", test.want)
 			if text, _ := os.ReadFile(path + ".key"); string(text) != test.text {
 				t.Error("the file was changed")
@@ -106,7 +151,7 @@ func TestMasterKeyRefusesBadFiles(t *testing.T) {
 		if err := os.Mkdir(path+".key", 0o700); err != nil {
 			t.Fatal(err)
 		}
-		_, err := file.MasterKey(path, rand.Reader)
+		_, err := masterKey(t, path, rand.Reader)
 		wantError(t, err, "not a regular file")
 	})
 }
@@ -118,7 +163,7 @@ func TestMasterKeyAllowsLineEnds(t *testing.T) {
 	for _, end := range []string{"", "\n", "\r\n", "\n\n"} {
 		path := filepath.Join(t.TempDir(), "store.db")
 		write(t, path+".key", base64.StdEncoding.EncodeToString(want)+end, 0o600)
-		if key, err := file.MasterKey(path, rand.Reader); err != nil || !bytes.Equal(key, want) {
+		if key, err := masterKey(t, path, rand.Reader); err != nil || !bytes.Equal(key, want) {
 			t.Errorf("%q: %x, %v", end, key, err)
 		}
 	}
@@ -127,7 +172,7 @@ func TestMasterKeyAllowsLineEnds(t *testing.T) {
 func TestSec_H08_RacingProcessesAgree(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := filepath.Join(dir, "new", "store.db")
+	path := filepath.Join(dir, "store.db")
 	keys := make([]bytes.Buffer, 6)
 	gates := make([]io.Closer, len(keys))
 	var wg sync.WaitGroup
@@ -154,7 +199,7 @@ func TestSec_H08_RacingProcessesAgree(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	key, err := file.MasterKey(path, strings.NewReader(""))
+	key, err := masterKey(t, path, strings.NewReader(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,5 +208,5 @@ func TestSec_H08_RacingProcessesAgree(t *testing.T) {
 			t.Errorf("process %d has the key %s, the file %x", i, got, key)
 		}
 	}
-	wantOnlyFile(t, filepath.Dir(path), "store.db.key")
+	wantFiles(t, filepath.Dir(path), "store.db", "store.db.key")
 }

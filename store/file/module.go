@@ -82,9 +82,10 @@ func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
 	return s, nil
 }
 
-// MasterKey returns the key that is kept beside the file, see the function MasterKey.
-func (m *Module) MasterKey(_ context.Context, env store.Env) ([]byte, error) {
-	return MasterKey(m.resolved, env.Rand)
+// MasterKey returns the key that is kept beside the file of an open store, see
+// Store.MasterKey.
+func (*Module) MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error) {
+	return opened.(*Store).MasterKey(ctx, env.Rand)
 }
 
 // UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:

@@ -111,7 +111,7 @@ func TestProvision(t *testing.T) {
 		_, err := provision(t, path)
 		wantError(t, err, "path of store file", want)
 	}
-	wantOnlyFile(t, dir, "name")
+	wantFiles(t, dir, "name")
 }
 
 func TestOpener(t *testing.T) {
@@ -125,13 +125,13 @@ func TestOpener(t *testing.T) {
 		t.Fatal("Provision made the directory")
 	}
 	e := store.Env{Now: clock.System, Rand: rand.Reader}
-	key, err := m.MasterKey(t.Context(), e)
-	if err != nil || len(key) != 32 {
-		t.Fatalf("MasterKey: %d bytes, %v", len(key), err)
-	}
 	s, err := m.Open(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
+	}
+	key, err := m.MasterKey(t.Context(), s, e)
+	if err != nil || len(key) != 32 {
+		t.Fatalf("MasterKey: %d bytes, %v", len(key), err)
 	}
 	if second, err := m.Open(t.Context(), e); err == nil || second != nil {
 		t.Fatalf("second Open: %v, %v", second, err)

@@ -14,7 +14,7 @@ import (
 // The buckets of the file. A "place" is site ‖ 0x00 ‖ kind ‖ 0x00, and a record's key is
 // its place followed by its id.
 //
-//	about    "format" → one byte, fileFormat
+//	about    "format" → one byte, fileFormat; "own_key" → id of the key in <path>.key
 //	records  place ‖ id → the record (record.go)
 //	persons  place ‖ person32 ‖ id → empty
 //	clients  place ‖ client32 ‖ id → empty
@@ -40,13 +40,21 @@ var (
 
 // prepare makes the buckets of a new file and recognizes those of an old one.
 func prepare(db *bbolt.DB) error {
-	return db.Update(func(tx *bbolt.Tx) error {
+	fresh := false
+	err := db.View(func(tx *bbolt.Tx) error {
 		if about := tx.Bucket(aboutBucket); about != nil {
 			return checkFormat(about.Get(formatKey))
 		}
 		if first, _ := tx.Cursor().First(); first != nil {
 			return errForeign
 		}
+		fresh = true
+		return nil
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{recordsBucket, personsBucket, clientsBucket, expiryBucket} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
@@ -71,10 +79,11 @@ func checkFormat(format []byte) error {
 }
 
 // tables are the buckets within one transaction.
-type tables struct{ records, persons, clients, expiry *bbolt.Bucket }
+type tables struct{ about, records, persons, clients, expiry *bbolt.Bucket }
 
 func open(tx *bbolt.Tx) tables {
 	return tables{
+		about:   tx.Bucket(aboutBucket),
 		records: tx.Bucket(recordsBucket),
 		persons: tx.Bucket(personsBucket),
 		clients: tx.Bucket(clientsBucket),

@@ -3,82 +3,93 @@
 package memory
 
 import (
-	"container/heap"
+	"bytes"
+	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
-// set names what a listing walks: all records of one site and kind, or those among them
-// with one person or with one client.
-type set struct {
-	site           string
-	kind           store.Kind
-	person, client store.Index
+// position is where an entry is in an index: by place, then by what the index is about,
+// then by id.
+type position struct {
+	place uint32
+	about store.Index
+	id    [32]byte
 }
 
-// setsOf returns the sets that a record belongs to. The indexes of a record never
-// change, so neither does this answer.
-func setsOf(r *store.Record) []set {
-	all := set{site: r.Site, kind: r.Kind}
-	sets := []set{all}
-	if r.Person != (store.Index{}) {
-		sets = append(sets, set{site: all.site, kind: all.kind, person: r.Person})
-	}
-	if r.Client != (store.Index{}) {
-		sets = append(sets, set{site: all.site, kind: all.kind, client: r.Client})
-	}
-	return sets
+func (p *position) compare(q *position) int {
+	return cmp.Or(
+		cmp.Compare(p.place, q.place),
+		bytes.Compare(p.about[:], q.about[:]),
+		bytes.Compare(p.id[:], q.id[:]),
+	)
 }
 
-func (s *Store) insert(r store.Record) {
-	e := &entry{Record: r}
-	e.Value = slices.Clone(r.Value)
-	e.Expires = wholeSeconds(r.Expires)
-	s.records[r.Key] = e
-	for _, in := range setsOf(&e.Record) {
-		if s.sets[in] == nil {
-			s.sets[in] = make(map[string]*entry)
+// leafSize is how many entries a leaf of an index has before it is split.
+const leafSize = 512
+
+// index keeps entries in order. It is a tree of two levels, which is enough for millions:
+// leaves in order, each with entries in order.
+type index struct {
+	at     func(ref) position
+	leaves [][]ref
+}
+
+// find returns the first place at or after p: a leaf, and a place in it.
+func (x *index) find(p *position) (leaf, i int) {
+	leaf = sort.Search(len(x.leaves), func(l int) bool {
+		last := x.at(x.leaves[l][len(x.leaves[l])-1])
+		return last.compare(p) >= 0
+	})
+	if leaf == len(x.leaves) {
+		return leaf, 0
+	}
+	refs := x.leaves[leaf]
+	return leaf, sort.Search(len(refs), func(i int) bool {
+		at := x.at(refs[i])
+		return at.compare(p) >= 0
+	})
+}
+
+func (x *index) insert(r ref) {
+	p := x.at(r)
+	leaf, i := x.find(&p)
+	switch {
+	case len(x.leaves) == 0:
+		x.leaves = append(x.leaves, nil)
+	case leaf == len(x.leaves): // beyond the last entry
+		leaf--
+		i = len(x.leaves[leaf])
+	}
+	x.leaves[leaf] = slices.Insert(x.leaves[leaf], i, r)
+	if refs := x.leaves[leaf]; len(refs) > leafSize {
+		half := slices.Clone(refs[leafSize/2:])
+		x.leaves[leaf] = slices.Clip(refs[:leafSize/2])
+		x.leaves = slices.Insert(x.leaves, leaf+1, half)
+	}
+}
+
+func (x *index) remove(r ref) {
+	p := x.at(r)
+	leaf, i := x.find(&p)
+	x.leaves[leaf] = slices.Delete(x.leaves[leaf], i, i+1)
+	if len(x.leaves[leaf]) == 0 {
+		x.leaves = slices.Delete(x.leaves, leaf, leaf+1)
+	}
+}
+
+// from yields entries from p on, in order.
+func (x *index) from(p position) func(yield func(ref) bool) {
+	return func(yield func(ref) bool) {
+		leaf, i := x.find(&p)
+		for ; leaf < len(x.leaves); leaf, i = leaf+1, 0 {
+			for _, r := range x.leaves[leaf][i:] {
+				if !yield(r) {
+					return
+				}
+			}
 		}
-		s.sets[in][e.ID] = e
 	}
-	heap.Push(&s.expiry, e)
-}
-
-func (s *Store) remove(e *entry) {
-	delete(s.records, e.Key)
-	for _, in := range setsOf(&e.Record) {
-		delete(s.sets[in], e.ID)
-		if len(s.sets[in]) == 0 {
-			delete(s.sets, in)
-		}
-	}
-	heap.Remove(&s.expiry, e.place)
-}
-
-// expiryHeap is a heap.Interface with the record that expires first on top. It makes
-// Sweep and makeRoom cost what they remove, not what is stored.
-type expiryHeap []*entry
-
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].Expires.Before(h[j].Expires) }
-func (h expiryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (h *expiryHeap) Push(x any) {
-	e := x.(*entry)
-	e.place = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop implements heap.Interface.
-func (h *expiryHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return e
 }

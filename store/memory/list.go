@@ -3,9 +3,8 @@
 package memory
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"encoding/hex"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -20,57 +19,41 @@ func (s *Store) List(ctx context.Context, q store.Query) (store.Page, error) {
 	if err := s.usable(ctx); err != nil {
 		return store.Page{}, err
 	}
-	found := s.first(q, q.Limit+1)
 	var page store.Page
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		page.Next = found[q.Limit-1].ID
-	}
-	for _, e := range found {
-		page.Records = append(page.Records, e.copy())
+	now := s.now()
+	x, start := s.order(q)
+	for r := range x.from(start) {
+		e := s.entries.at(r)
+		if at := x.at(r); at.place != start.place || at.about != start.about {
+			break
+		}
+		id := hex.EncodeToString(e.id[:])
+		if id <= q.After || !e.alive(now) || q.Client != (store.Index{}) && q.Client != e.client {
+			continue
+		}
+		if len(page.Records) == q.Limit {
+			page.Next = page.Records[q.Limit-1].ID
+			break
+		}
+		page.Records = append(page.Records, s.record(e))
 	}
 	return page, nil
 }
 
-// first returns the n matches with the smallest ids after q.After, in order. A set is
-// unordered, so it is read once, keeping the best candidates and cutting them back to n
-// whenever there are four times as many.
-func (s *Store) first(q store.Query, n int) []*entry {
-	now := s.now()
-	best := make([]*entry, 0, 4*n)
-	full := false
-	for id, e := range s.walk(q) {
-		if id <= q.After || full && id >= best[n-1].ID {
-			continue
-		}
-		if !e.alive(now) || !matches(q, e) {
-			continue
-		}
-		best = append(best, e)
-		if len(best) == cap(best) {
-			best, full = cut(best, n), true
-		}
+// order returns the index in which all matches of q follow one another, and where they
+// begin: at q.After, or at its first bytes where it is no whole id.
+func (s *Store) order(q store.Query) (*index, position) {
+	start := position{place: s.place(place{q.Site, q.Kind}, false)}
+	// What does not decode stays zero, which is before.
+	after := q.After[:min(len(q.After)/2*2, 2*len(start.id))]
+	_, _ = hex.Decode(start.id[:], []byte(after))
+	switch {
+	case q.Person != store.Index{}:
+		start.about = q.Person
+		return &s.byPerson, start
+	case q.Client != store.Index{}:
+		start.about = q.Client
+		return &s.byClient, start
 	}
-	return cut(best, n)
-}
-
-// walk returns the smallest set that holds every match of q.
-func (s *Store) walk(q store.Query) map[string]*entry {
-	in := set{site: q.Site, kind: q.Kind, person: q.Person}
-	if q.Person == (store.Index{}) {
-		in.client = q.Client
-	}
-	return s.sets[in]
-}
-
-// matches tells what walk leaves open: whether an entry found by person also has the
-// client.
-func matches(q store.Query, e *entry) bool {
-	return q.Client == (store.Index{}) || q.Client == e.Client
-}
-
-// cut sorts entries by id and keeps the first n.
-func cut(entries []*entry, n int) []*entry {
-	slices.SortFunc(entries, func(a, b *entry) int { return cmp.Compare(a.ID, b.ID) })
-	return entries[:min(n, len(entries))]
+	return &s.byID, start
 }

@@ -6,11 +6,9 @@
 package memory
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,17 +31,19 @@ type Store struct {
 	now func() time.Time
 	max int
 
-	mu      sync.RWMutex
-	closed  bool
-	records map[store.Key]*entry
-	sets    map[set]map[string]*entry
-	expiry  expiryHeap
-}
+	mu     sync.RWMutex
+	closed bool
 
-// entry is a stored record and its place in the expiry heap.
-type entry struct {
-	store.Record
-	place int
+	numbers map[place]uint32
+	places  []place // the place with the number n is the element n-1
+
+	entries *entries
+	values  arena
+	records map[key]ref
+	// The orders in which entries are listed: by id, and those with a person or a client
+	// by these.
+	byID, byPerson, byClient index
+	expiry                   expiry
 }
 
 // New returns an empty store. It uses env.Now alone.
@@ -51,12 +51,29 @@ func New(o Options, env store.Env) *Store {
 	if o.MaxRecords <= 0 {
 		o.MaxRecords = DefaultMaxRecords
 	}
-	return &Store{
-		now:     env.Now,
-		max:     o.MaxRecords,
-		records: make(map[store.Key]*entry),
-		sets:    make(map[set]map[string]*entry),
-	}
+	s := &Store{now: env.Now, max: o.MaxRecords}
+	s.empty()
+	return s
+}
+
+// empty forgets everything.
+func (s *Store) empty() {
+	s.numbers, s.places = map[place]uint32{}, nil
+	s.entries, s.values, s.records = new(entries), arena{}, map[key]ref{}
+	all := s.entries
+	s.byID = index{at: func(r ref) position {
+		e := all.at(r)
+		return position{e.place, store.Index{}, e.id}
+	}}
+	s.byPerson = index{at: func(r ref) position {
+		e := all.at(r)
+		return position{e.place, e.person, e.id}
+	}}
+	s.byClient = index{at: func(r ref) position {
+		e := all.at(r)
+		return position{e.place, e.client, e.id}
+	}}
+	s.expiry = expiry{entries: all}
 }
 
 // Get implements store.Store.
@@ -66,11 +83,15 @@ func (s *Store) Get(ctx context.Context, k store.Key) (store.Record, error) {
 	if err := s.usable(ctx); err != nil {
 		return store.Record{}, err
 	}
-	e := s.live(k)
-	if e == nil {
+	short, err := s.key(k, false)
+	if err != nil {
+		return store.Record{}, err
+	}
+	r, found := s.live(short)
+	if !found {
 		return store.Record{}, store.ErrNotFound
 	}
-	return e.copy(), nil
+	return s.record(s.entries.at(r)), nil
 }
 
 // Create implements store.Store. In a full store it drops an expired record to make
@@ -84,11 +105,15 @@ func (s *Store) Create(ctx context.Context, r store.Record) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	if old := s.records[r.Key]; old != nil {
-		switch {
-		case old.Version == r.Version:
+	short, err := s.key(r.Key, true)
+	if err != nil {
+		return err
+	}
+	if old, found := s.records[short]; found {
+		switch e := s.entries.at(old); {
+		case e.version == r.Version:
 			return nil
-		case old.alive(s.now()):
+		case e.alive(s.now()):
 			return store.ErrExists
 		}
 		s.remove(old)
@@ -96,7 +121,7 @@ func (s *Store) Create(ctx context.Context, r store.Record) error {
 	if err := s.makeRoom(); err != nil {
 		return err
 	}
-	s.insert(r)
+	s.insert(short, r)
 	return nil
 }
 
@@ -110,18 +135,24 @@ func (s *Store) Update(ctx context.Context, r store.Record, prev store.Version) 
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	e := s.live(r.Key)
-	switch {
-	case e == nil:
+	short, err := s.key(r.Key, false)
+	if err != nil {
+		return err
+	}
+	at, found := s.live(short)
+	if !found {
 		return store.ErrNotFound
-	case e.Version == r.Version:
+	}
+	e := s.entries.at(at)
+	switch {
+	case e.version == r.Version:
 		return nil
-	case e.Version != prev:
+	case e.version != prev:
 		return store.ErrConflict
 	}
-	e.Version, e.Value = r.Version, slices.Clone(r.Value)
-	e.Expires = wholeSeconds(r.Expires)
-	heap.Fix(&s.expiry, e.place)
+	s.values.drop(e.value)
+	e.version, e.value, e.expires = r.Version, s.values.put(r.Value), r.Expires.Unix()
+	s.expiry.moved(at)
 	return nil
 }
 
@@ -132,14 +163,18 @@ func (s *Store) Delete(ctx context.Context, k store.Key, prev store.Version) err
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	e := s.live(k)
+	short, err := s.key(k, false)
+	if err != nil {
+		return err
+	}
+	at, found := s.live(short)
 	switch {
-	case e == nil:
+	case !found:
 		return nil
-	case prev != store.Version{} && prev != e.Version:
+	case prev != store.Version{} && prev != s.entries.at(at).version:
 		return store.ErrConflict
 	}
-	s.remove(e)
+	s.remove(at)
 	return nil
 }
 
@@ -151,8 +186,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (int, er
 		return 0, err
 	}
 	removed := 0
-	for removed < limit && len(s.expiry) > 0 && !s.expiry[0].Expires.After(before) {
-		s.remove(s.expiry[0])
+	for removed < limit && s.expiry.Len() > 0 && !s.entries.at(s.expiry.first()).alive(before) {
+		s.remove(s.expiry.first())
 		removed++
 	}
 	return removed, nil
@@ -164,7 +199,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.records, s.sets, s.expiry = nil, nil, nil
+	s.empty()
 	return nil
 }
 
@@ -178,12 +213,10 @@ func (s *Store) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// live returns the live record with the key, or nil.
-func (s *Store) live(k store.Key) *entry {
-	if e := s.records[k]; e != nil && e.alive(s.now()) {
-		return e
-	}
-	return nil
+// live returns the live entry with the key.
+func (s *Store) live(k key) (ref, bool) {
+	r, found := s.records[k]
+	return r, found && s.entries.at(r).alive(s.now())
 }
 
 // makeRoom makes sure that one more record fits.
@@ -191,23 +224,50 @@ func (s *Store) makeRoom() error {
 	if len(s.records) < s.max {
 		return nil
 	}
-	if oldest := s.expiry[0]; !oldest.alive(s.now()) {
+	if oldest := s.expiry.first(); !s.entries.at(oldest).alive(s.now()) {
 		s.remove(oldest)
 		return nil
 	}
-	return fmt.Errorf("memory store is full: %d live records (max_records)", s.max)
+	return fmt.Errorf("memory store is full: %d live records (max_records): %w", s.max, store.ErrRefused)
 }
 
-func (e *entry) alive(now time.Time) bool { return now.Before(e.Expires) }
-
-// copy returns the record with a value of its own, which the caller may change.
-func (e *entry) copy() store.Record {
-	r := e.Record
-	r.Value = slices.Clone(r.Value)
-	return r
+// insert adds a record that is not there.
+func (s *Store) insert(k key, r store.Record) {
+	at := s.entries.take()
+	*s.entries.at(at) = entry{
+		key: k, version: r.Version, person: r.Person, client: r.Client,
+		expires: r.Expires.Unix(), value: s.values.put(r.Value),
+	}
+	s.records[k] = at
+	for _, x := range s.indexes(at) {
+		x.insert(at)
+	}
+	s.expiry.insert(at)
 }
 
-func wholeSeconds(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
+func (s *Store) remove(at ref) {
+	e := s.entries.at(at)
+	s.expiry.remove(at)
+	for _, x := range s.indexes(at) {
+		x.remove(at)
+	}
+	delete(s.records, e.key)
+	s.values.drop(e.value)
+	s.entries.drop(at)
+}
+
+// indexes are those that an entry is in. Person and client of a record never change, so
+// neither does this answer.
+func (s *Store) indexes(at ref) []*index {
+	in := append(make([]*index, 0, 3), &s.byID)
+	if e := s.entries.at(at); e.person != (store.Index{}) {
+		in = append(in, &s.byPerson)
+	}
+	if e := s.entries.at(at); e.client != (store.Index{}) {
+		in = append(in, &s.byClient)
+	}
+	return in
+}
 
 // Interface guards.
 var (

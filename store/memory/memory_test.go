@@ -46,7 +46,7 @@ func TestSec_N15_FullStoreKeepsTheLiving(t *testing.T) {
 	}
 
 	err := s.Create(t.Context(), record(3, hour))
-	if err == nil || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTooLarge) || !strings.Contains(err.Error(), "full") {
+	if !errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTooLarge) || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("Create in a full store: %v", err)
 	}
 	for n := range 3 {

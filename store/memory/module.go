@@ -20,7 +20,7 @@ func init() {
 	caddy.RegisterModule(Module{})
 }
 
-const place = "store memory"
+const where = "store memory"
 
 // Module keeps all state in memory. Sign-ins survive a reload of the configuration and
 // end with the process; only one process can use the state. It is meant for trials and
@@ -56,7 +56,7 @@ func (m *Module) words() []surface.Word {
 // Provision resolves the number of records.
 func (m *Module) Provision(caddy.Context) error {
 	m.maxRecords = 0
-	return surface.Resolve(place, m.words())
+	return surface.Resolve(where, m.words())
 }
 
 // Identity implements store.Opener: a process has one memory store.
@@ -69,7 +69,7 @@ func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
 
 // MasterKey returns 32 new random bytes. The caller keeps them as long as the store,
 // since nothing sealed under them outlives it.
-func (*Module) MasterKey(_ context.Context, env store.Env) ([]byte, error) {
+func (*Module) MasterKey(_ context.Context, _ store.Store, env store.Env) ([]byte, error) {
 	key := make([]byte, 32)
 	if _, err := io.ReadFull(env.Rand, key); err != nil {
 		return nil, fmt.Errorf("making a master key: %w", err)
@@ -83,7 +83,7 @@ func (*Module) MasterKey(_ context.Context, env store.Env) ([]byte, error) {
 //		max_records <n>
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return surface.Unmarshal(d, place, m.words())
+	return surface.Unmarshal(d, where, m.words())
 }
 
 // checkMaxRecords checks a number without placeholders.

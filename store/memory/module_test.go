@@ -147,11 +147,11 @@ func TestIdentity(t *testing.T) {
 func TestMasterKey(t *testing.T) {
 	t.Parallel()
 	random := bytes.Repeat([]byte{1, 2, 3, 4}, 8)
-	key, err := new(memory.Module).MasterKey(t.Context(), store.Env{Rand: bytes.NewReader(random)})
+	key, err := new(memory.Module).MasterKey(t.Context(), nil, store.Env{Rand: bytes.NewReader(random)})
 	if err != nil || !bytes.Equal(key, random) {
 		t.Errorf("key %x, %v", key, err)
 	}
-	_, err = new(memory.Module).MasterKey(t.Context(), store.Env{Rand: bytes.NewReader(random[1:])})
+	_, err = new(memory.Module).MasterKey(t.Context(), nil, store.Env{Rand: bytes.NewReader(random[1:])})
 	if err == nil {
 		t.Error("a short read made a key")
 	}

@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 
@@ -49,6 +50,14 @@ var basicTests = []test{
 	{"Value/belongs to the caller", testAliasing},
 }
 
+// lastDigit returns another last digit for an id.
+func lastDigit(id string) string {
+	if strings.HasSuffix(id, "0") {
+		return "1"
+	}
+	return "0"
+}
+
 func testKeyParts(b *bench) {
 	first := b.created(1)
 	keys := []store.Key{
@@ -56,7 +65,7 @@ func testKeyParts(b *bench) {
 		{Site: first.Site, Kind: "grants", ID: first.ID},
 		{Site: first.Site, Kind: "code", ID: first.ID},
 		{Site: first.Site, Kind: first.Kind, ID: id(2)},
-		{Site: first.Site, Kind: first.Kind, ID: first.ID[:63]},
+		{Site: first.Site, Kind: first.Kind, ID: first.ID[:63] + lastDigit(first.ID)},
 	}
 	all := []store.Record{first}
 	for _, k := range keys {
@@ -91,8 +100,11 @@ func testKeyCase(b *bench) {
 		{Site: strings.ToUpper(r.Site), Kind: r.Kind, ID: r.ID},
 		{Site: r.Site, Kind: "Grant", ID: r.ID},
 	} {
-		if _, err := b.store.Get(b.ctx, k); err == nil {
+		switch _, err := b.store.Get(b.ctx, k); {
+		case err == nil:
 			b.Errorf("Get(%v) found %v", k, r.Key)
+		case !errors.Is(err, store.ErrNotFound):
+			continue // it refuses such keys
 		}
 		u := next(r, "other case")
 		u.Key = k

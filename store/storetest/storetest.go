@@ -33,9 +33,16 @@ func OpenSecond(open func(t *testing.T, first store.Store, env store.Env) store.
 	return func(s *suite) { s.second = open }
 }
 
+// Watches says that both handles are a store.Watcher, which then is tested, too. It goes
+// with OpenSecond.
+func Watches() Option {
+	return func(s *suite) { s.watches = true }
+}
+
 type suite struct {
-	open   Opener
-	second func(t *testing.T, first store.Store, env store.Env) store.Store
+	open    Opener
+	second  func(t *testing.T, first store.Store, env store.Env) store.Store
+	watches bool
 }
 
 // Run runs the suite. Each of its tests opens a store of its own.
@@ -51,6 +58,9 @@ func Run(t *testing.T, open Opener, options ...Option) {
 	}
 	if s.second != nil {
 		groups = append(groups, nodeTests)
+	}
+	if s.watches {
+		groups = append(groups, watchTests)
 	}
 	for _, group := range groups {
 		for _, test := range group {

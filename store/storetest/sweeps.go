@@ -151,7 +151,7 @@ func testSweepRace(b *bench) {
 		})
 	}
 	extended := make([]store.Record, len(all))
-	b.allNil(race(func(i int) error {
+	errs := race(func(i int) error {
 		for n := len(all) - 1 - i; n >= 0; n -= racers {
 			u := next(all[n], "extended")
 			u.Expires = before.Add(time.Hour)
@@ -164,9 +164,10 @@ func testSweepRace(b *bench) {
 			}
 		}
 		return nil
-	}))
+	})
 	close(stop)
 	sweeps.Wait()
+	b.allNil(errs)
 	kept := 0
 	for n, u := range extended {
 		if u.ID == "" {

@@ -5,6 +5,7 @@ package faulty_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +33,7 @@ type second struct{ store.Store }
 func (second) Close() error { return nil }
 
 var record = store.Record{
-	Key:     store.Key{Site: "0011223344556677", Kind: "grant", ID: "0a"},
+	Key:     store.Key{Site: "0011223344556677", Kind: "grant", ID: strings.Repeat("0a", 32)},
 	Version: store.Version{1},
 	Value:   []byte("ours"),
 }
