@@ -89,13 +89,6 @@ func grow(b *testing.B, s store.Store, n int, bytes func() int64) *grown {
 	return g
 }
 
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // BenchmarkGrowth reads and updates sessions as the server does, among few and among
 // many. p50-ns is the median of single calls, B/session what the store takes for each
 // session, and gc-ns the median of a whole garbage collection beside the store.
