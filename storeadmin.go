@@ -41,12 +41,14 @@ func activeSites() []*site {
 type selection struct {
 	store *pooledStore
 	sites []*site
+	// only is the issuer that was asked for, or "".
+	only string
 }
 
 // selectSites returns the site of an issuer, or all sites where the issuer is "". They
 // have one store. release must follow.
 func selectSites(issuer string) (*selection, error) {
-	sel := &selection{}
+	sel := &selection{only: issuer}
 	for _, s := range activeSites() {
 		if issuer != "" && s.key.issuer != issuer {
 			continue
@@ -107,12 +109,26 @@ func (sel *selection) take(ctx context.Context, stream io.ReadSeeker) (transfer.
 	if _, err := stream.Seek(0, io.SeekStart); err != nil {
 		return none, fmt.Errorf("reading the stream again: %w", err)
 	}
-	return transfer.Import{Store: sel.store, Manifest: m, Now: clock.System()}.Read(ctx, stream)
+	i := transfer.Import{Store: sel.store, Manifest: m, Now: clock.System()}
+	if sel.only != "" {
+		i.Site = seal.SiteOf(sel.only).String()
+	}
+	return i.Read(ctx, stream)
 }
 
-// fits makes sure that each site of a stream is configured, with the keys that open it.
+// errNotThere says that a stream has nothing for the issuer that was asked for.
+var errNotThere = errors.New("the stream has no records of this issuer")
+
+// fits makes sure that each site that is meant is configured, with the keys that open it.
 func (sel *selection) fits(ctx context.Context, m *transfer.Manifest) error {
-	for _, from := range m.Sites {
+	meant := m.Sites
+	if sel.only != "" {
+		meant = slices.DeleteFunc(slices.Clone(meant), func(s transfer.Site) bool { return s.Issuer != sel.only })
+	}
+	if len(meant) == 0 {
+		return badStream{errNotThere}
+	}
+	for _, from := range meant {
 		i := slices.IndexFunc(sel.sites, func(s *site) bool { return s.key.issuer == from.Issuer })
 		if i < 0 || seal.SiteOf(from.Issuer).String() != from.ID {
 			return fmt.Errorf("the stream has records of %s: %w", from.Issuer, errNoSite)

@@ -93,7 +93,7 @@ func run(o options, out io.Writer) (bool, error) {
 	}
 	t := &trial{changed: c, workers: o.workers}
 	if o.campaign {
-		return t.campaign(mutants, out)
+		return t.campaign(mutants, out, o.only != "")
 	}
 	return t.units(mutants, newReport(out, listed, o.verbose), o.only != "")
 }

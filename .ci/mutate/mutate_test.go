@@ -141,6 +141,7 @@ func TestReport(t *testing.T) {
 	for name, tt := range map[string]struct {
 		verdicts []verdict
 		listed   []string
+		reason   string
 		partial  bool
 		want     bool
 	}{
@@ -148,13 +149,14 @@ func TestReport(t *testing.T) {
 		"unlisted survivor":    {verdicts: append(slices.Repeat([]verdict{killed}, 30), alive)},
 		"listed survivor":      {verdicts: append(slices.Repeat([]verdict{killed}, 30), alive), listed: []string{listed}, want: true},
 		"too many survivors":   {verdicts: append(slices.Repeat([]verdict{killed}, 18), alive), listed: []string{listed}},
+		"killed by chance":     {verdicts: []verdict{killed}, listed: []string{other}, reason: byChance, want: true},
 		"listed but killed":    {verdicts: []verdict{killed}, listed: []string{other}},
 		"listed but gone":      {verdicts: []verdict{killed}, listed: []string{listed}},
 		"gone in a part of it": {verdicts: []verdict{killed}, listed: []string{listed}, partial: true, want: true},
 	} {
 		reasons := map[string]string{}
 		for _, identity := range tt.listed {
-			reasons[identity] = "a reason"
+			reasons[identity] = tt.reason + "a reason"
 		}
 		var out strings.Builder
 		r := newReport(&out, reasons, false)

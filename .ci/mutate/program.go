@@ -38,7 +38,7 @@ type program struct {
 // patience is how long tests may take that a mutant could have made endless: this, and
 // several times what they take without it.
 const (
-	patience = 5 * time.Second
+	patience = 3 * time.Second
 	slower   = 5
 	// unknown is the limit for tests that have not been timed yet.
 	unknown = 3 * time.Minute

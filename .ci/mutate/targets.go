@@ -56,7 +56,7 @@ var targets = []target{
 
 // leftOut are tests that are slow and look at nothing that is mutated, by package.
 var leftOut = map[string]string{
-	root:                  "^(Fuzz|TestArch|TestSource|TestReadme|TestExample|TestModules|TestEvery|TestAdaptGoldens|TestValidateGoldens|TestRoundTrip|TestReloadsUnderLoad|TestLeaseUnderLoad)",
+	root:                  "^(Fuzz|TestArch|TestSource|TestReadme|TestExample|TestModules|TestEvery|TestAdaptGoldens|TestValidateGoldens|TestRoundTrip|TestReloadsUnderLoad|TestLeaseUnderLoad|TestEnd|TestGoroutinesEnd|TestMaintenance)",
 	"internal/authserver": "^(TestSec_M01_AuthorizeFlood|TestHostile)",
 }
 

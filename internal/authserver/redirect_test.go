@@ -13,7 +13,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
-	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 // A request that names no redirect URI gets the only one, unless that may not be used or
@@ -113,13 +113,14 @@ func TestReopenUnknownIsNoAnswer(t *testing.T) {
 	}
 	foreign := issuer + "/login?token=" + url.QueryEscape(token[:4]+other+token[5:])
 	w.clock.Advance(time.Minute)
-	w.store.fail(before, "get", store.Kind("keyring"))
+	w.store.Set(faulty.Before)
+	w.store.Only(faulty.Get, "keyring")
 	rec := w.browser().get(foreign)
 	wantUnknown(t, rec, true)
 	if next := wayOn(t, rec); next != foreign {
 		t.Errorf("the way on is %s", next)
 	}
-	w.store.heal()
+	w.store.Set(faulty.None)
 	w.clock.Advance(time.Minute)
 	rec = w.browser().get(foreign)
 	wantPage(t, rec, http.StatusBadRequest, "This sign-in has expired")

@@ -128,6 +128,9 @@ func (c *Caddy) Stop(t testing.TB) {
 	c.wait(t)
 }
 
+// PID is the id of the server's process.
+func (c *Caddy) PID() int { return c.cmd.Process.Pid }
+
 // Kill ends the server without giving it a chance to tidy up.
 func (c *Caddy) Kill(t testing.TB) {
 	t.Helper()

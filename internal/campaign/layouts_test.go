@@ -30,6 +30,7 @@ var layouts = []layout{
 	{name: "route", text: "route /mcp* {\nOAUTH reverse_proxy BACKEND\n}"},
 	{name: "rewrite", text: "OAUTH rewrite /api* /mcp\nreverse_proxy /mcp* BACKEND", ways: []string{"/mcp", "/mcp/x", "/api", "/api/x"}},
 	{name: "inner", text: "OAUTH handle /mcp* {\nrewrite * /inner{uri}\nreverse_proxy BACKEND\n}"},
+	{name: "moved", open: true, text: "rewrite /mcp* /inner{uri}\nOAUTH reverse_proxy /inner* BACKEND"},
 	{name: "stripped", text: "handle_path /v1* {\nOAUTH reverse_proxy /mcp* BACKEND\n}\nOAUTH handle {\nrespond next\n}", ways: []string{"/v1/mcp", "/v1/mcp/x"}},
 	{name: "uri", text: "uri strip_prefix /v2\nuri replace /docs /mcp\nOAUTH reverse_proxy /mcp* BACKEND", ways: []string{"/mcp", "/v2/mcp", "/docs/x"}},
 	{name: "tryfiles", text: "root * DIR\ntry_files {path} /mcp/index\nOAUTH reverse_proxy /mcp* BACKEND", ways: []string{"/mcp", "/nothing", "/a/b"}},

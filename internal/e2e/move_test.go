@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 )
 
 // tool runs `caddy mcp-oauth store …` and fails the test where it fails.
@@ -132,4 +136,44 @@ func TestMoveIntoAStoreInUse(t *testing.T) {
 	w.toolFails("import into an empty store", mixed, stream, "import")
 	w.start(second)
 	w.works(w.resource, got.access)
+}
+
+// Any number of issuers share a file. They move together, or one of them alone.
+func TestMoveOneOfTwoIssuers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := "http://" + caddyrun.FreeAddr(t)
+	issuer, resource := other+"/oauth", other+"/mcp"
+	w.emulator.Register(issuer + "/callback")
+	dir := t.TempDir()
+	// The two sites in one store, which is all that differs between the Caddyfiles.
+	sites := func(path string) string {
+		words := "store file " + path + "\nencryption_key " + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n"
+		return w.caddyfile(words) + other + " {\n" + block("resource "+resource+"\n"+w.entra()+words) +
+			"reverse_proxy /mcp* " + w.backend.addr() + "\n}\n"
+	}
+	from, both, one := sites(filepath.Join(dir, "from.db")), sites(filepath.Join(dir, "both.db")), sites(filepath.Join(dir, "one.db"))
+	w.start(from)
+	first, second := w.raw(w.issuer), w.raw(issuer)
+	mine, theirs := first.signIn(w.resource), second.signIn(resource)
+	w.caddy.Stop(t)
+
+	all := []byte(w.tool(from, nil, "export"))
+	half := []byte(w.tool(from, nil, "export", "--issuer", issuer))
+	w.toolFails("no records of this issuer", both, half, "import", "--issuer", w.issuer)
+	w.tool(both, all, "import")
+	w.tool(one, half, "import")
+	w.tool(one, all, "import", "--issuer", issuer) // the same once more
+	w.wantCounts(w.tool(both, nil, "check"), map[string]int{"keyring": 1, "grant": 1})
+	w.wantCounts(w.tool(one, nil, "check"), map[string]int{"keyring": 0, "grant": 0})
+
+	w.start(one)
+	if a := first.refresh(mine.refresh); a.status == http.StatusOK {
+		t.Error("the other issuer moved, too")
+	}
+	second.tokensOf(second.refresh(theirs.refresh))
+	w.caddy.Stop(t)
+	w.start(both)
+	first.tokensOf(first.refresh(mine.refresh))
+	second.tokensOf(second.refresh(theirs.refresh))
 }

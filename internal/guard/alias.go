@@ -33,7 +33,7 @@ func isAlias(name, canonical string) bool {
 	}
 	for i := range len(name) {
 		a, b := name[i], canonical[i]
-		if lower(a) != lower(b) && !(separator(a) && separator(b)) {
+		if lower(a) != lower(b) && (!separator(a) || !separator(b)) {
 			return false
 		}
 	}

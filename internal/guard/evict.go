@@ -46,9 +46,6 @@ func (c *cache) sweepPart(start int, now int64) (next int, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slots := c.table.Load().slots
-	if start >= len(slots) {
-		return 0, true
-	}
 	end := min(start+sweepBatch, len(slots))
 	for i := start; i < end; i++ {
 		if e := slots[i].Load(); e != nil && now >= e.last() {

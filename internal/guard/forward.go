@@ -67,7 +67,7 @@ func HeaderValue(text string) string {
 	var b strings.Builder
 	for _, part := range strings.FieldsFunc(text, unicode.IsControl) {
 		for i := range len(part) {
-			if c := part[i]; c >= 0x20 && c < 0x7f && c != '%' {
+			if c := part[i]; c < 0x80 && c != '%' {
 				b.WriteByte(c)
 			} else {
 				b.WriteByte('%')

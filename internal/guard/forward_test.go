@@ -129,6 +129,20 @@ func TestSec_J02_ForwardedHeadersOfTheClient(t *testing.T) {
 	}
 }
 
+// A request without permission keeps every header but those that say who a person is.
+func TestStripForwarded(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	h := http.Header{"X-User": {"root"}, "X_user": {"root"}, "Authorization": {"Basic x"}}
+	if b.target.StripForwarded(h); len(h) != 3 {
+		t.Errorf("a resource that forwards nothing took %v", h)
+	}
+	b.res.Forward = []policy.ForwardHeader{{Name: "X-User", Claim: policy.ClaimSubject}}
+	if NewTarget(b.policy, b.res).StripForwarded(h); len(h) != 1 || h.Get("Authorization") != "Basic x" {
+		t.Errorf("left %v", h)
+	}
+}
+
 // Everything that a JWT says counts, and no two texts run into each other.
 func TestDigestOfAnAccess(t *testing.T) {
 	t.Parallel()
@@ -162,6 +176,8 @@ func TestDigestOfAnAccess(t *testing.T) {
 		"roles":      func(a *Access) { a.Person.Roles = []string{"r"} },
 		"more roles": func(a *Access) { a.Person.Roles = []string{"r", "s", ""} },
 		"one role":   func(a *Access) { a.Person.Roles = []string{"rs"} },
+		"zeros":      func(a *Access) { a.Person.Subject, a.Person.Issuer = "s\x00\x00\x00\x00\x00\x00\x00\x00i", "x" },
+		"more zeros": func(a *Access) { a.Person.Subject, a.Person.Issuer = "s", "i\x00\x00\x00\x00\x00\x00\x00\x00x" },
 		"shifted":    func(a *Access) { a.Person.Subject, a.Person.Issuer = "subjecti", "ssuer" },
 	} {
 		a := base()

@@ -316,6 +316,12 @@ func TestRefusalHeaders(t *testing.T) {
 	if h := w.Header(); headers(h, "Www-Authenticate") != "" || headers(h, "Vary") != varies {
 		t.Errorf("%v", h)
 	}
+	w = httptest.NewRecorder()
+	w.Header().Set("Vary", "Accept")
+	b.Refuse(w, b.request(good), errStore, "ref1")
+	if h := w.Header(); headers(h, "Vary") != "Accept|Origin|Authorization" {
+		t.Errorf("%v", h)
+	}
 	// Nothing is counted, and nothing breaks, where something is missing.
 	for _, req := range []Request{{}, {HTTP: b.request("").HTTP}, {Target: b.target}} {
 		w = httptest.NewRecorder()

@@ -98,6 +98,9 @@ func (p *Pass) Apply(r *http.Request) {
 // Close takes the request out of the registry of streams and releases its context. It
 // must be called for every Pass, when the next handler has returned.
 func (p *Pass) Close() {
+	if p.writer.status != 0 {
+		dropUnannounced(p.writer.Header())
+	}
 	p.guard.streams.leave(&p.stream)
 	p.ctx.cancel()
 }

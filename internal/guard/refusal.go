@@ -115,7 +115,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, req Request, err error, ref string
 		addVaries(h)
 	}
 	oauth.WriteError(w, err, ref)
-	if g != nil && req.HTTP != nil && g.complete(req) {
+	if g.complete(req) {
 		g.config.Stats.observe(req.HTTP, resultOf(r), g.config.Now().Sub(req.Began))
 	}
 }

@@ -68,6 +68,8 @@ func (s *Streams) enter(st *stream, grant [16]byte, limit int) bool {
 	o := s.open[st.record]
 	if o == nil {
 		o = &session{grant: grant, streams: map[*stream]struct{}{}}
+	} else if _, member := o.streams[st]; member {
+		return true // a GET that turned out to be the stream that it was taken for
 	} else if limit > 0 && len(o.streams) >= limit {
 		return false
 	}

@@ -156,6 +156,7 @@ func stripAnswer(h http.Header) {
 	delete(h, "Proxy-Authenticate")
 	delete(h, "Service-Worker-Allowed")
 	stripSetCookies(h)
+	dropAnnounced(h)
 }
 
 // What every answer of a resource says. RFC 9111 §3.5 lets shared caches store some

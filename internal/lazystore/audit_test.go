@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/lazystore"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
 )
 
@@ -56,8 +57,8 @@ func TestAuditPassesThrough(t *testing.T) {
 	if n, err := s.Prune(t.Context(), time.Time{}, 1); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	a.err = errBroken
-	wantUnknown(t, s.Append(t.Context(), nil), errBroken)
+	a.err = faulty.ErrBroken
+	wantUnknown(t, s.Append(t.Context(), nil), faulty.ErrBroken)
 }
 
 // That there is no audit trail is an answer, and no reason to ask the store less.

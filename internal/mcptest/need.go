@@ -3,6 +3,7 @@
 package mcptest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -24,9 +25,16 @@ func Need(t testing.TB, what string, commands ...string) string {
 			return path
 		}
 	}
-	if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), what) {
-		t.Fatalf("%s names %s, but none of %v is installed", requireEnv, what, commands)
-	}
-	t.Skipf("%s is not installed (looked for %v)", what, commands)
+	absent(t, what, fmt.Sprintf("none of %v is installed", commands))
 	return ""
+}
+
+// absent skips the test because something is missing, or fails it where the machine
+// promised to have it.
+func absent(t testing.TB, what, why string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), what) {
+		t.Fatalf("%s names %s, but %s", requireEnv, what, why)
+	}
+	t.Skipf("%s is missing: %s", what, why)
 }

@@ -151,6 +151,7 @@ func TestReadingsOfAPath(t *testing.T) {
 		"/a%3b/b":          {"/a%3b/b", "/a;/b", "/a/b"},
 		"/mcp%C3%A9":       {"/mcp%c3%a9", "/mcpé"},
 		"/A%2542;/..%3b/x": {"/a%2542;/..%3b/x", "/a%42/..;/x", "/a%42;/..;/x", "/x", "/ab;/..;/x"},
+		"/a;x/%5C./b/./c":  {"/a;x/%5c./b/./c", `/a/\./b/c`, `/a;x/\./b/./c`, `/a;x/\./b/c`, "/a;x/b/c", "/a/b/c"},
 		"/mcp%00":          {"/mcp%00", "/mcp\x00"},
 		"/%252525252e":     {"/%252525252e", "/%2525252e", "/%25252e", "/%252e"},
 		"/zz%":             {"/zz%"},
@@ -260,6 +261,18 @@ func TestSec_J04_ReadingsOfOneOwner(t *testing.T) {
 		{"h.example", "/x/..;/a", guards(a)},
 		{"h.example", "/a/..;/b", badPath},
 		{"h.example", "/x/..;/y", next},
+	})
+}
+
+// What is below the issuer is its own in every spelling, also where it has capitals.
+func TestUnderAnIssuerWithCapitals(t *testing.T) {
+	t.Parallel()
+	check(t, site("https://h.example/OAuth", "https://h.example/mcp"), []asked{
+		{"h.example", "/OAuth/token", endpoint("token")},
+		{"h.example", "/oauth/token", badPath},
+		{"h.example", "/OAuth/x", notFound},
+		{"h.example", "/oauth/x", notFound},
+		{"h.example", "/oauthx", next},
 	})
 }
 

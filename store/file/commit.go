@@ -67,7 +67,7 @@ func (s *Store) drain() {
 		for _, w := range batch {
 			close(w.done)
 		}
-		s.gather(crowd, took/2)
+		s.gather(crowd, max(took, moment))
 	}
 }
 
@@ -83,18 +83,22 @@ func (s *Store) take() []*write {
 	return batch
 }
 
-// crowded is how many writers at a time are worth waiting for.
-const crowded = 8
+const (
+	// crowded is how many writers at a time are worth waiting for.
+	crowded = 8
+	// moment is how long they are waited for at least. It is about what a sync takes.
+	moment = 2 * time.Millisecond
+)
 
-// gather waits a moment for the writers that were just served to come with their next
+// gather waits a while for the writers that were just served to come with their next
 // write, so that they share a transaction with those who came meanwhile. Without it two
-// halves of a crowd take turns, and each waits for the syncs of both. A moment is at most
-// a part of what a commit takes.
-func (s *Store) gather(crowd int, moment time.Duration) {
+// halves of a crowd take turns, and each waits for the syncs of both. The wait ends when
+// the crowd is back; where a part of it stays away, the next crowd is a smaller one.
+func (s *Store) gather(crowd int, patience time.Duration) {
 	if crowd < crowded {
 		return
 	}
-	timer := time.NewTimer(moment)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for s.waiting() < min(crowd, maxBatch) {
 		select {

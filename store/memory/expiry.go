@@ -8,40 +8,51 @@ import "container/heap"
 // makeRoom cost what they remove, not what is stored.
 type expiry struct {
 	entries *entries
-	refs    []ref
+	ends    []end
 }
 
-func (h *expiry) Len() int { return len(h.refs) }
-
-func (h *expiry) Less(i, j int) bool {
-	return h.entries.at(h.refs[i]).expires < h.entries.at(h.refs[j]).expires
+// end is an entry with its time, so that comparing two does not look at the entries.
+type end struct {
+	at int64
+	of ref
 }
+
+func (h *expiry) Len() int { return len(h.ends) }
+
+func (h *expiry) Less(i, j int) bool { return h.ends[i].at < h.ends[j].at }
 
 func (h *expiry) Swap(i, j int) {
-	h.refs[i], h.refs[j] = h.refs[j], h.refs[i]
-	h.entries.at(h.refs[i]).turn = uint32(i)
-	h.entries.at(h.refs[j]).turn = uint32(j)
+	h.ends[i], h.ends[j] = h.ends[j], h.ends[i]
+	h.entries.at(h.ends[i].of).turn = uint32(i)
+	h.entries.at(h.ends[j].of).turn = uint32(j)
 }
 
 // Push implements heap.Interface.
 func (h *expiry) Push(x any) {
-	r := x.(ref)
-	h.entries.at(r).turn = uint32(len(h.refs))
-	h.refs = append(h.refs, r)
+	e := x.(end)
+	h.entries.at(e.of).turn = uint32(len(h.ends))
+	h.ends = append(h.ends, e)
 }
 
 // Pop implements heap.Interface.
 func (h *expiry) Pop() any {
-	last := len(h.refs) - 1
-	r := h.refs[last]
-	h.refs = h.refs[:last]
-	return r
+	last := len(h.ends) - 1
+	e := h.ends[last]
+	h.ends = h.ends[:last]
+	return e
 }
 
-func (h *expiry) first() ref { return h.refs[0] }
+func (h *expiry) first() ref { return h.ends[0].of }
 
-func (h *expiry) insert(r ref) { heap.Push(h, r) }
+func (h *expiry) insert(r ref) { heap.Push(h, end{h.entries.at(r).expires, r}) }
 
-func (h *expiry) moved(r ref) { heap.Fix(h, int(h.entries.at(r).turn)) }
+// moved puts an entry in its place whose time has changed.
+func (h *expiry) moved(r ref) {
+	e := h.entries.at(r)
+	if at := &h.ends[e.turn].at; *at != e.expires {
+		*at = e.expires
+		heap.Fix(h, int(e.turn))
+	}
+}
 
 func (h *expiry) remove(r ref) { heap.Remove(h, int(h.entries.at(r).turn)) }

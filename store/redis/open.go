@@ -104,7 +104,7 @@ func (o Options) universal() *redis.UniversalOptions {
 		MaxRetries:               -1, DialerRetries: 1,
 		DialTimeout: dialTimeout, ReadTimeout: callTimeout, WriteTimeout: callTimeout, PoolTimeout: callTimeout,
 		ContextTimeoutEnabled: true, PipelinePoolSize: -1,
-		PoolSize: 64, ConnMaxIdleTime: 5 * time.Minute,
+		PoolSize: 16, ConnMaxIdleTime: 5 * time.Minute,
 	}
 	if o.unix() {
 		u.Dialer = func(ctx context.Context, _, addr string) (net.Conn, error) {

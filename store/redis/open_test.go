@@ -97,7 +97,7 @@ func TestACLUser(t *testing.T) {
 // In a cluster the client also asks which node has what.
 func TestACLUserOfCluster(t *testing.T) {
 	t.Parallel()
-	nodes := redistest.StartCluster(t, aclUser+" +cluster|slots +cluster|shards +command")
+	nodes := redistest.StartCluster(t, aclUser+" +cluster|slots +command")
 	e := systemEnv()
 	o := address(nodes[0].Addr)
 	o.Cluster, o.Username, o.Password, o.Prefix = true, "mcp", secret.New(password), redis.DefaultPrefix

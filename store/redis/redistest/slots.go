@@ -4,6 +4,7 @@ package redistest
 
 import (
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -45,12 +46,12 @@ func MoveSlot(t testing.TB, nodes []*Server, key string) {
 // owner is the node that has a slot.
 func owner(t testing.TB, clients []*redis.Client, ids []string, slot int64) int {
 	t.Helper()
-	ranges, err := clients[0].ClusterSlots(t.Context()).Result()
+	shards, err := clients[0].ClusterShards(t.Context()).Result()
 	check(t, err)
-	for _, r := range ranges {
-		for i := range ids {
-			if int64(r.Start) <= slot && slot <= int64(r.End) && r.Nodes[0].ID == ids[i] {
-				return i
+	for _, shard := range shards {
+		for _, r := range shard.Slots {
+			if r.Start <= slot && slot <= r.End {
+				return slices.Index(ids, shard.Nodes[0].ID)
 			}
 		}
 	}

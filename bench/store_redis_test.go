@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/redis"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/redis/redistest"
+)
+
+// BenchmarkStoreRedis is the store alone, against a server on this machine, from one
+// caller and from 64 at once.
+func BenchmarkStoreRedis(b *testing.B) {
+	s := openRedis(b, redistest.Start(b))
+	var n atomic.Int64
+	for name, op := range map[string]func(ctx context.Context, mine *store.Record) error{
+		"Create": func(ctx context.Context, _ *store.Record) error { return s.Create(ctx, redisRecord(n.Add(1))) },
+		"Get":    func(ctx context.Context, mine *store.Record) error { _, err := s.Get(ctx, mine.Key); return err },
+		"Update": func(ctx context.Context, mine *store.Record) error {
+			u := newVersion(*mine)
+			err := s.Update(ctx, u, mine.Version)
+			*mine = u
+			return err
+		},
+	} {
+		for _, clients := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/clients=%d", name, clients), func(b *testing.B) { spread(b, clients, s, &n, op) })
+		}
+	}
+}
+
+// spread divides the iterations among clients, each with a record of its own.
+func spread(b *testing.B, clients int, s *redis.Store, n *atomic.Int64, op func(context.Context, *store.Record) error) {
+	procs := runtime.GOMAXPROCS(0)
+	if clients == 1 {
+		procs = runtime.GOMAXPROCS(1)
+		defer runtime.GOMAXPROCS(procs)
+		procs = 1
+	}
+	b.SetParallelism(max(1, clients/procs))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		mine := redisRecord(n.Add(1))
+		if err := s.Create(b.Context(), mine); err != nil {
+			b.Error(err)
+			return
+		}
+		for pb.Next() {
+			if err := op(b.Context(), &mine); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkStoreRedisSize tells how many bytes of the server's memory one record takes
+// beside its value, with its entries in the indexes.
+func BenchmarkStoreRedisSize(b *testing.B) {
+	server := redistest.Start(b)
+	s := openRedis(b, server)
+	before := usedMemory(b, server)
+	for n := range b.N {
+		if err := s.Create(b.Context(), redisRecord(int64(n))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(usedMemory(b, server)-before)/float64(b.N)-sealed, "bytes/record")
+}
+
+func openRedis(b *testing.B, server *redistest.Server) *redis.Store {
+	b.Helper()
+	s, err := redis.Open(b.Context(), redis.Options{Addresses: []string{server.Addr}}, store.Env{Now: clock.System, Rand: rand.Reader})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	return s
+}
+
+// redisRecord is the n-th record: one of three of its person, one of thousands of its
+// client.
+func redisRecord(n int64) store.Record {
+	id := sha256.Sum256(strconv.AppendInt(nil, n, 10))
+	return newVersion(store.Record{
+		Key:    store.Key{Site: "0011223344556677", Kind: "grant", ID: hex.EncodeToString(id[:])},
+		Person: sha256.Sum256(strconv.AppendInt(nil, n/3, 10)), Client: sha256.Sum256(nil),
+		Expires: clock.System().Add(30 * 24 * time.Hour), Value: make([]byte, sealed),
+	})
+}
+
+func newVersion(r store.Record) store.Record {
+	_, _ = rand.Read(r.Version[:]) // never fails
+	return r
+}
+
+func usedMemory(b *testing.B, server *redistest.Server) int64 {
+	b.Helper()
+	info, err := server.Client(b).Info(b.Context(), "memory").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(info, "used_memory:")
+	text, _, _ := strings.Cut(rest, "\r\n")
+	bytes, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bytes
+}
