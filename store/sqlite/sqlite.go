@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -84,10 +85,7 @@ func prepare(path string) error {
 const busyTimeout = "_pragma=busy_timeout(700)"
 
 func pool(path string, conns int, params ...string) (*sql.DB, error) {
-	query := busyTimeout
-	for _, p := range params {
-		query += "&" + p
-	}
+	query := strings.Join(append(params, busyTimeout), "&")
 	if runtime.GOOS == "windows" {
 		path = "/" + filepath.ToSlash(path)
 	}

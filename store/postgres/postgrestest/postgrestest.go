@@ -131,8 +131,10 @@ const lifeline = `exec 3<&0; "$@" 3<&- </dev/null & pid=$!; { cat <&3 >/dev/null
 // configuration parameters, such as "max_connections=20".
 func (s *Server) Run(t testing.TB, settings ...string) {
 	t.Helper()
-	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.Port), "-k", s.Sockets, "-c", "listen_addresses=127.0.0.1",
-		"-c", "max_connections=300", "-c", "max_wal_size=128MB"}
+	args := []string{
+		"-D", s.data(), "-p", strconv.Itoa(s.Port), "-k", s.Sockets, "-c", "listen_addresses=127.0.0.1",
+		"-c", "max_connections=300", "-c", "max_wal_size=128MB",
+	}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
@@ -140,10 +142,9 @@ func (s *Server) Run(t testing.TB, settings ...string) {
 	if s.log, err = os.Create(filepath.Join(s.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
-	postgres := s.command(context.Background(), "postgres", args...)
-	s.cmd = postgres
-	s.cmd.Path, s.cmd.Args = "/bin/sh", append([]string{"sh", "-c", lifeline, "sh"}, postgres.Path)
-	s.cmd.Args = append(s.cmd.Args, args...)
+	s.cmd = s.command(context.Background(), "postgres")
+	s.cmd.Args = append([]string{"sh", "-c", lifeline, "sh", s.cmd.Path}, args...)
+	s.cmd.Path = "/bin/sh"
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if s.life, err = s.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
