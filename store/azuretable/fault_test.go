@@ -110,8 +110,11 @@ func TestEveryFailureIsUnknown(t *testing.T) {
 		{"table gone", some(), func() *http.Response { return failed(404, "TableNotFound") }, "there is no table state: restart the server, which makes it, or run `az storage table create --name state`"},
 		{"a page of something in between", some(), page, "this is no Table service"},
 		{"wrong key", some(), func() *http.Response { return failed(403, "AuthenticationFailed") }, "copy the connection string from the Azure portal again"},
-		{"signature without rights", Config{Endpoint: some().Endpoint, Signature: secret.New(someSignature), Table: "state"},
-			func() *http.Response { return failed(403, "AuthorizationPermissionMismatch") }, "the signature does not allow"},
+		{
+			"signature without rights",
+			Config{Endpoint: some().Endpoint, Signature: secret.New(someSignature), Table: "state"},
+			func() *http.Response { return failed(403, "AuthorizationPermissionMismatch") }, "the signature does not allow",
+		},
 		{"network rules", some(), func() *http.Response { return failed(403, "AuthorizationFailure") }, "network rules"},
 		{"busy", some(), func() *http.Response { return failed(503, "ServerBusy") }, "the service is busy"},
 		{"throttled", some(), func() *http.Response { return failed(429, "TooManyRequests") }, "the service is busy"},
@@ -119,8 +122,11 @@ func TestEveryFailureIsUnknown(t *testing.T) {
 		{"conflict with something else", some(), func() *http.Response { return failed(409, "TableBeingDeleted") }, "the service answered 409 TableBeingDeleted"},
 		{"another condition", some(), func() *http.Response { return failed(412, "Other") }, "the service answered 412 Other"},
 		{"no answer", some(), func() *http.Response { return nil }, "the service cannot be reached"},
-		{"Cosmos DB says the same of a table that is gone", Config{Endpoint: "https://some1.table.cosmos.azure.com:443", Account: "some1", Key: secret.New(someKey), Table: "state"},
-			func() *http.Response { return failed(404, "ResourceNotFound") }, "there is no table state"},
+		{
+			"Cosmos DB says the same of a table that is gone",
+			Config{Endpoint: "https://some1.table.cosmos.azure.com:443", Account: "some1", Key: secret.New(someKey), Table: "state"},
+			func() *http.Response { return failed(404, "ResourceNotFound") }, "there is no table state",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -283,8 +289,13 @@ func TestLimitsOfBothServices(t *testing.T) {
 	s, fake := opened(t, some(), func(*http.Request, string) *http.Response { return nil })
 	before := len(fake.Seen())
 	for _, k := range []store.Key{
-		{}, {Site: r.Site, Kind: "grant", ID: strings.ToUpper(r.ID)}, {Site: r.Site, Kind: "grant", ID: r.ID + "/"}, {Site: r.Site, Kind: "a#b", ID: r.ID},
-		{Site: "0011' or '1", Kind: "grant", ID: r.ID}, {Site: r.Site, Kind: "gr_ant", ID: r.ID}, {Site: r.Site, Kind: "grant", ID: "abc"},
+		{},
+		{Site: r.Site, Kind: "grant", ID: strings.ToUpper(r.ID)},
+		{Site: r.Site, Kind: "grant", ID: r.ID + "/"},
+		{Site: r.Site, Kind: "a#b", ID: r.ID},
+		{Site: "0011' or '1", Kind: "grant", ID: r.ID},
+		{Site: r.Site, Kind: "gr_ant", ID: r.ID},
+		{Site: r.Site, Kind: "grant", ID: "abc"},
 	} {
 		bad := r
 		bad.Key, bad.Value = k, nil
