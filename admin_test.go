@@ -83,7 +83,7 @@ func TestAdminSites(t *testing.T) {
 // keyFromRandom makes its key as the stores do.
 type keyFromRandom struct{ store.Opener }
 
-func (keyFromRandom) MasterKey(_ context.Context, _ store.Store, env store.Env) ([]byte, error) {
+func (keyFromRandom) MasterKey(_ context.Context, _ func(context.Context) (store.Store, error), env store.Env) ([]byte, error) {
 	key := make([]byte, 32)
 	_, err := io.ReadFull(env.Rand, key)
 	return key, err

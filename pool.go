@@ -26,9 +26,9 @@ var (
 )
 
 // masterKeyer is a store module that brings its own master key, for configurations
-// without encryption_key. It gets the store that it opened. A store that several machines share must not be one.
+// without encryption_key. open returns the store that it opened, or opens it. A store that several machines share must not be one.
 type masterKeyer interface {
-	MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error)
+	MasterKey(ctx context.Context, open func(context.Context) (store.Store, error), env store.Env) ([]byte, error)
 }
 
 // pooledStore is one store handle, shared by everyone whose configuration means the same
@@ -62,13 +62,9 @@ func (p *pooledStore) key(ctx context.Context, random io.Reader) (seal.Master, e
 	if p.master != nil {
 		return *p.master, nil
 	}
-	opened, err := p.Backend(ctx)
-	if err != nil {
-		return seal.Master{}, err
-	}
 	env := p.env
 	env.Rand = random
-	raw, err := p.opener.(masterKeyer).MasterKey(ctx, opened, env)
+	raw, err := p.opener.(masterKeyer).MasterKey(ctx, p.Backend, env)
 	if err != nil {
 		return seal.Master{}, err
 	}

@@ -140,7 +140,7 @@ func (f *fakeStore) Open(_ context.Context, env store.Env) (store.Store, error) 
 	return inner, nil
 }
 
-func (f *fakeStore) MasterKey(ctx context.Context, _ store.Store, _ store.Env) ([]byte, error) {
+func (f *fakeStore) MasterKey(ctx context.Context, _ func(context.Context) (store.Store, error), _ store.Env) ([]byte, error) {
 	if f.key == nil {
 		return bytes.Repeat([]byte{1}, 32), nil
 	}

@@ -82,9 +82,17 @@ func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
 	return s, nil
 }
 
-// MasterKey returns the key that is kept beside the file of an open store, see
-// Store.MasterKey.
-func (*Module) MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error) {
+// MasterKey returns the key that is kept beside the file, see Store.MasterKey. Where the
+// store cannot be opened now, the key that is there will do: much can be answered
+// without the store.
+func (m *Module) MasterKey(ctx context.Context, open func(context.Context) (store.Store, error), env store.Env) ([]byte, error) {
+	opened, err := open(ctx)
+	if err != nil {
+		if key, lost := readKey(m.resolved + ".key"); lost == nil {
+			return key, nil
+		}
+		return nil, err
+	}
 	return opened.(*Store).MasterKey(ctx, env.Rand)
 }
 

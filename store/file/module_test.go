@@ -3,8 +3,11 @@
 package file_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,9 +132,21 @@ func TestOpener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := m.MasterKey(t.Context(), s, e)
+	open := func(context.Context) (store.Store, error) { return s, nil }
+	key, err := m.MasterKey(t.Context(), open, e)
 	if err != nil || len(key) != 32 {
 		t.Fatalf("MasterKey: %d bytes, %v", len(key), err)
+	}
+	busy := errors.New("in use")
+	open = func(context.Context) (store.Store, error) { return nil, busy }
+	if again, err := m.MasterKey(t.Context(), open, e); err != nil || !bytes.Equal(again, key) {
+		t.Errorf("MasterKey while the store is in use: %d bytes, %v", len(again), err)
+	}
+	if err := os.Remove(path + ".key"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.MasterKey(t.Context(), open, e); !errors.Is(err, busy) {
+		t.Errorf("MasterKey without key and store: %v", err)
 	}
 	if second, err := m.Open(t.Context(), e); err == nil || second != nil {
 		t.Fatalf("second Open: %v, %v", second, err)

@@ -69,7 +69,7 @@ func (m *Module) Open(_ context.Context, env store.Env) (store.Store, error) {
 
 // MasterKey returns 32 new random bytes. The caller keeps them as long as the store,
 // since nothing sealed under them outlives it.
-func (*Module) MasterKey(_ context.Context, _ store.Store, env store.Env) ([]byte, error) {
+func (*Module) MasterKey(_ context.Context, _ func(context.Context) (store.Store, error), env store.Env) ([]byte, error) {
 	key := make([]byte, 32)
 	if _, err := io.ReadFull(env.Rand, key); err != nil {
 		return nil, fmt.Errorf("making a master key: %w", err)
