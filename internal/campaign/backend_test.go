@@ -65,6 +65,7 @@ type backend struct {
 }
 
 const backendAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nWWW-Authenticate: Bearer realm=\"planted\"\r\n" +
+	"Service-Worker-Allowed: /planted\r\n" +
 	"Set-Cookie: __Host-mcpo_b_planted=1; Path=/; Secure\r\nSet-Cookie: mcpo_dev_f_planted=1\r\nSet-Cookie: theirs=1\r\n" +
 	"Access-Control-Allow-Origin: https://planted.test\r\nAccess-Control-Allow-Credentials: true\r\nContent-Length: 2\r\n\r\n"
 

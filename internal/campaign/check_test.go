@@ -99,7 +99,7 @@ func badField(f field) string {
 	case slices.ContainsFunc(forwarded, func(h string) bool { return canonical(h) == name }) &&
 		(strings.Contains(f.value, evil) || !slices.Contains(forwarded, f.name)):
 		return "an identity header that the client made (J01, J02)"
-	case name == "proxy-authorization", name == "http2-settings":
+	case name == "proxy-authorization", name == "proxy", name == "http2-settings":
 		return "a header for the proxy"
 	case name == "upgrade" && strings.Contains(strings.ToLower(f.value), "h2c"):
 		return "an upgrade to h2c (J13)"
