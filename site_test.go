@@ -174,8 +174,8 @@ type fakeSignIn struct {
 func (f fakeSignIn) Warm(ctx context.Context) error { return f.warm(ctx) }
 func (fakeSignIn) Name() string                     { return "fake" }
 
-func fakeInstance(warm func(context.Context) error) *instance {
-	return &instance{settings: new(settings), signIn: fakeSignIn{warm: warm}}
+func fakeInstance(s *site, warm func(context.Context) error) *instance {
+	return &instance{settings: &settings{store: s.store.opener}, signIn: fakeSignIn{warm: warm}}
 }
 
 // The end of a site holds a reload up for a moment at most, even when its maintenance
@@ -186,7 +186,7 @@ func TestEndDoesNotWaitForWhatHangs(t *testing.T) {
 		f := new(fakeStore)
 		s := siteOver(t, f)
 		hanging := make(chan struct{})
-		s.started(fakeInstance(func(context.Context) error { <-hanging; return nil }))
+		s.started(fakeInstance(s, func(context.Context) error { <-hanging; return nil }))
 		synctest.Wait()
 		start := clock.System()
 		if err := s.Destruct(); err != nil {
@@ -219,7 +219,7 @@ func TestEndClosesTheStore(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := new(fakeStore)
 				s := siteOver(t, f)
-				s.started(fakeInstance(func(context.Context) error { return nil }))
+				s.started(fakeInstance(s, func(context.Context) error { return nil }))
 				synctest.Wait()
 				if inUse {
 					s.uses.acquire()
@@ -321,7 +321,7 @@ func TestMaintenanceRetries(t *testing.T) {
 		s := siteOver(t, new(fakeStore))
 		var at []time.Duration
 		start := clock.System()
-		s.started(fakeInstance(func(context.Context) error {
+		s.started(fakeInstance(s, func(context.Context) error {
 			at = append(at, clock.System().Sub(start))
 			switch len(at) {
 			case 2:
@@ -351,7 +351,7 @@ func TestMaintenanceSweeps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := siteOver(t, new(fakeStore))
-		s.started(fakeInstance(func(context.Context) error { return nil }))
+		s.started(fakeInstance(s, func(context.Context) error { return nil }))
 		synctest.Wait()
 		now := clock.System()
 		rec := store.Record{
@@ -391,7 +391,7 @@ func TestWarmWithoutConfiguration(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := siteOver(t, new(fakeStore))
-		in := fakeInstance(func(context.Context) error { return nil })
+		in := fakeInstance(s, func(context.Context) error { return nil })
 		s.started(in)
 		s.stopped(in)
 		synctest.Wait()
