@@ -10,8 +10,8 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/lazystore"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
-	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/memory"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
 // audited is a store with an audit trail.
