@@ -31,7 +31,7 @@ func TestExamplesAreValid(t *testing.T) {
 		"OIDC_CLIENT_ID":           "mcp",
 		"OIDC_CLIENT_SECRET":       "not-a-secret",
 		"COSMOS_CONNECTION_STRING": "AccountEndpoint=https://mcp.documents.azure.com:443/;AccountKey=bm90LWEtc2VjcmV0;",
-		"MCP_OAUTH_KEY":            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"MCP_ENCRYPTION_KEY":       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"REDIS_PASSWORD":           "not-a-secret",
 		"XDG_DATA_HOME":            t.TempDir(),
 	} {
