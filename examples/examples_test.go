@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -62,6 +63,25 @@ func TestExamplesAreValid(t *testing.T) {
 		}
 		if err := caddy.Validate(&config); err != nil {
 			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// What docs/stores.md shows as a Caddyfile is one.
+func TestStoresOfTheManual(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "stores.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "\n```caddyfile\n")[1:]
+	if len(blocks) < 5 {
+		t.Fatalf("only %d blocks were found", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "\n```")
+		if _, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(block+"\n"), nil); err != nil {
+			t.Errorf("%v in\n%s", err, block)
 		}
 	}
 }

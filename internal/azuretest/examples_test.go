@@ -20,7 +20,7 @@ func TestExamplesAreValid(t *testing.T) {
 		"ENTRA_TENANT_ID":          "11111111-2222-3333-4444-555555555555",
 		"ENTRA_CLIENT_ID":          "66666666-7777-8888-9999-000000000000",
 		"ENTRA_CLIENT_SECRET":      "not-a-secret",
-		"MCP_OAUTH_KEY":            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"MCP_ENCRYPTION_KEY":       "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 		"COSMOS_CONNECTION_STRING": "AccountEndpoint=https://example.documents.azure.com:443/;AccountKey=bm90LWEtc2VjcmV0;",
 		"XDG_DATA_HOME":            t.TempDir(),
 	} {
