@@ -59,14 +59,17 @@ func (s *Store) MasterKey(ctx context.Context, random io.Reader) ([]byte, error)
 }
 
 // KeyBeside returns the key that is kept beside the file of another store, in its path +
-// ".key", and makes it where the store is not in use yet.
-func KeyBeside(path string, inUse bool, random io.Reader) ([]byte, error) {
+// ".key". Where there is none it is made, unless inUse says that the store has records.
+func KeyBeside(path string, inUse func() (bool, error), random io.Reader) ([]byte, error) {
 	path += ".key"
 	key, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if inUse {
+	switch used, err := inUse(); {
+	case err != nil:
+		return nil, err
+	case used:
 		return nil, fmt.Errorf("key file %s is missing, and the store beside it is sealed under its key: put the file back from where you saved it, or write the key as encryption_key; to begin anew without anybody's sign-in, choose another path", path)
 	}
 	return newKey(path, random)

@@ -98,14 +98,15 @@ func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
 	return Open(ctx, m.path, Options{NoAudit: m.noAudit, Retention: m.retention}, env)
 }
 
-// MasterKey returns the key that is kept beside the file of an open store, see
-// file.KeyBeside.
-func (m *Module) MasterKey(ctx context.Context, opened store.Store, env store.Env) ([]byte, error) {
-	used, err := opened.(*sqlstore.Store).InUse(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return file.KeyBeside(m.path, used, env.Rand)
+// MasterKey returns the key that is kept beside the file, see file.KeyBeside.
+func (m *Module) MasterKey(ctx context.Context, open func(context.Context) (store.Store, error), env store.Env) ([]byte, error) {
+	return file.KeyBeside(m.path, func() (bool, error) {
+		opened, err := open(ctx)
+		if err != nil {
+			return false, err
+		}
+		return opened.(*sqlstore.Store).InUse(ctx)
+	}, env.Rand)
 }
 
 // UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:

@@ -3,6 +3,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -84,7 +85,8 @@ func TestOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	key, err := m.MasterKey(t.Context(), s, env())
+	opened := func(context.Context) (store.Store, error) { return s, nil }
+	key, err := m.MasterKey(t.Context(), opened, env())
 	if err != nil || len(key) != 32 {
 		t.Fatalf("a key of %d bytes, %v", len(key), err)
 	}
@@ -92,7 +94,7 @@ func TestOpener(t *testing.T) {
 		if err := os.Remove(path + ".key"); err != nil {
 			t.Fatal(err)
 		}
-		_, err := m.MasterKey(t.Context(), s, env())
+		_, err := m.MasterKey(t.Context(), opened, env())
 		return err
 	}
 	if err := lost(); err != nil {
