@@ -26,8 +26,9 @@ func targetsOf(p *policy.Policy) map[*policy.Resource]*guard.Target {
 	return out
 }
 
-// guarded lets a request with a good token through, with a JWT in its place.
-func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, next caddyhttp.Handler, to route.Route) error {
+// guarded prepares a request with a good token, with a JWT in its place, and returns its
+// Pass. Every other request it answers.
+func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, to route.Route) *guard.Pass {
 	if guard.Preflight(w, r, to.Resource) {
 		return nil
 	}
@@ -37,11 +38,9 @@ func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.
 		in.refusedByGuard(w, r, g, req, err)
 		return nil
 	}
-	defer pass.Close()
 	in.setUser(r, repl, pass)
 	pass.Apply(r)
-	gw, gr := pass.Wrap(w, r, newRef)
-	return serveUntilCut(pass, next, gw, gr)
+	return pass
 }
 
 // admit asks the memory of this node first, which holds nothing that could be taken from
@@ -70,11 +69,13 @@ func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard,
 // gets a proper end instead of a broken connection.
 func serveUntilCut(pass *guard.Pass, next caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
+		pass.Close()
 		if p := recover(); p != nil && (p != http.ErrAbortHandler || !pass.Cut()) {
 			panic(p)
 		}
 	}()
-	return next.ServeHTTP(w, r)
+	gw, gr := pass.Wrap(w, r, newRef)
+	return next.ServeHTTP(gw, gr)
 }
 
 // refusedByGuard writes the guard's no; g may be nil when there is no guard yet.

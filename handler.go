@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
 )
@@ -24,6 +25,9 @@ var (
 
 // ServeHTTP decides whose request it is and answers it or lets it through. It returns no
 // error of its own: an error route could otherwise proxy what was refused.
+//
+// What it needs to decide is gone from the stack when the next handler runs, since a
+// stream keeps its stack for as long as it is open.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	in := h.instance
 	if !in.usable() {
@@ -32,18 +36,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		oauth.WriteError(w, errNotProvisioned, "")
 		return nil
 	}
+	pass, answered := in.decide(w, r)
+	switch {
+	case answered:
+		return nil
+	case pass == nil:
+		return next.ServeHTTP(w, r)
+	default:
+		return serveUntilCut(pass, next, w, r)
+	}
+}
+
+// decide answers a request, or says that it may go on: with a Pass to a resource, without
+// one to whatever else the site has.
+//
+//go:noinline
+func (in *instance) decide(w http.ResponseWriter, r *http.Request) (pass *guard.Pass, answered bool) {
 	dropH2C(r)
 	clearResource(r)
 	to := in.table.Route(in.matchHost(r), originalPath(r), r.URL.EscapedPath())
 	if to.Kind == route.Next {
 		in.stripForwarded(r)
-		return next.ServeHTTP(w, r)
+		return nil, false
 	}
 	repl := replacerOf(r)
 	clearUser(repl)
 	switch to.Kind {
 	case route.Guarded:
-		return in.guarded(w, r, repl, next, to)
+		pass = in.guarded(w, r, repl, to)
+		return pass, pass == nil
 	case route.Document, route.Endpoint, route.NotFound:
 		in.answer(w, r, to)
 	case route.Misdirected:
@@ -57,7 +78,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	default:
 		in.refuse(w, r, errNotProvisioned)
 	}
-	return nil
+	return nil, true
 }
 
 // answer serves the authorization server.
