@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/authserver"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
@@ -60,6 +61,7 @@ func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard,
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx = event.WithOrigin(ctx, event.Origin{Address: clientAddress(req.HTTP).String(), Agent: plain(req.HTTP.UserAgent())})
 	pass, err := sv.guard.Admit(ctx, req)
 	return sv.guard, pass, err
 }

@@ -49,7 +49,8 @@ const (
 // Trail is an event.Sink over the audit trail of a store.
 type Trail struct {
 	config Config
-	queue  chan store.AuditEntry
+	// queue is of pointers: a store that keeps no trail pays little for it.
+	queue chan *store.AuditEntry
 
 	start   sync.Once
 	stop    chan struct{}
@@ -68,7 +69,7 @@ func New(c Config) *Trail {
 		c.Queue = defaultQueue
 	}
 	return &Trail{
-		config: c, queue: make(chan store.AuditEntry, c.Queue),
+		config: c, queue: make(chan *store.AuditEntry, c.Queue),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -102,9 +103,9 @@ func (t *Trail) Emit(_ context.Context, e event.Event) {
 }
 
 // entry is an event as the store keeps it.
-func (t *Trail) entry(e event.Event) store.AuditEntry {
+func (t *Trail) entry(e event.Event) *store.AuditEntry {
 	now := t.config.Now()
-	return store.AuditEntry{
+	return &store.AuditEntry{
 		ID: t.id(now), Time: now.UTC().Truncate(time.Millisecond), Event: string(e.Kind), Mode: e.Mode, Site: t.config.Site,
 		Person: e.Person, Client: e.Client, Grant: e.Grant, Token: e.Token, Resource: e.Resource,
 		Address: e.Address, Agent: e.Agent, Ref: e.Ref,
@@ -159,7 +160,7 @@ func (t *Trail) run() {
 	for !t.off.Load() {
 		select {
 		case first := <-t.queue:
-			t.write(t.collect(first), report.C)
+			t.write(t.collect(*first), report.C)
 		case <-report.C:
 			t.report()
 		case <-t.stop:
@@ -177,7 +178,7 @@ func (t *Trail) collect(first store.AuditEntry) []store.AuditEntry {
 	for len(entries) < batch {
 		select {
 		case e := <-t.queue:
-			entries = append(entries, e)
+			entries = append(entries, *e)
 		case <-wait.C:
 			return entries
 		case <-t.stop:
@@ -219,7 +220,7 @@ func (t *Trail) flush() {
 	for {
 		var entries []store.AuditEntry
 		for len(entries) < batch && len(t.queue) > 0 {
-			entries = append(entries, <-t.queue)
+			entries = append(entries, *<-t.queue)
 		}
 		if len(entries) == 0 {
 			return

@@ -4,12 +4,14 @@ package guard
 
 import (
 	"context"
+	"encoding/hex"
 	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 )
@@ -232,5 +234,27 @@ func TestDeadJWTIsNotSent(t *testing.T) {
 	}
 	if w, _ := b.answer(b.request(good)); w.Code != 503 || code(t, w) != string(oauth.TemporarilyUnavailable) {
 		t.Errorf("status %d", w.Code)
+	}
+}
+
+// The use of a token is an event once in five minutes and node, not at each look-up.
+func TestFirstUseIsAnEvent(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	for range 22 { // look-ups, one each 30 s, over a bit more than ten minutes
+		b.admit(t, good)
+		b.admit(t, good)
+		b.clock.Advance(30 * time.Second)
+	}
+	b.answer(b.request("mcpo_at_unknown"))
+	if len(b.uses) != 3 {
+		t.Fatalf("%d events", len(b.uses))
+	}
+	want := event.Event{
+		Kind: event.TokenUsed, Client: "dcr_x", Person: "t.o", Grant: hex.EncodeToString(append([]byte{1}, make([]byte, 15)...)),
+		Token: event.TokenHash(hash(good)), Resource: b.res.URL,
+	}
+	if b.uses[0] != want {
+		t.Errorf("%+v, want %+v", b.uses[0], want)
 	}
 }

@@ -31,6 +31,8 @@ type entry struct {
 	claims [32]byte
 	// until is when the store is asked again, renew when the JWT is worn; unix nanoseconds.
 	until, renew int64
+	// noted is when the use of the token was last an event; unix nanoseconds.
+	noted int64
 
 	text string
 	ends [parts]uint32

@@ -5,8 +5,11 @@ package guard
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 )
 
 // lookupDeadline bounds a look-up that several requests wait for. The store bounds its
@@ -72,8 +75,25 @@ func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*
 		return nil, err
 	}
 	e.claims = claims
+	g.note(ctx, req, e, old, now)
 	e.until = earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires).UnixNano()
 	return e, nil
+}
+
+// noteEvery is how often the use of a token is an event on one node.
+const noteEvery = 5 * time.Minute
+
+// note emits the use of a token, unless it did so lately.
+func (g *Guard) note(ctx context.Context, req Request, e, old *entry, now time.Time) {
+	if old != nil && now.UnixNano()-old.noted < int64(noteEvery) {
+		e.noted = old.noted
+		return
+	}
+	e.noted = now.UnixNano()
+	g.config.Events.Emit(ctx, event.Event{
+		Kind: event.TokenUsed, Client: e.get(textClient), Person: e.get(textSubject), Grant: hex.EncodeToString(e.grant[:]),
+		Token: event.TokenHash(e.key.token), Resource: req.Target.Resource.URL,
+	})
 }
 
 // check applies the policy of the request to what the token stands for.

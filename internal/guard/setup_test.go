@@ -53,7 +53,8 @@ type bench struct {
 	lookups  atomic.Int32
 	minted   atomic.Int32
 	jwt      func(n int32) (string, error)
-	events   []event.Event
+	events   []event.Event // but for those of use
+	uses     []event.Event
 }
 
 func (b *bench) Access(ctx context.Context, token string) (*Access, error) {
@@ -104,7 +105,15 @@ func (b *bench) mint(_ context.Context, a *Access, _ *policy.Policy, _ *policy.R
 	return jwt, earlier(b.clock.Now().Add(5*time.Minute), a.Expires), err
 }
 
-func (b *bench) Emit(_ context.Context, e event.Event) { b.events = append(b.events, e) }
+func (b *bench) Emit(_ context.Context, e event.Event) {
+	b.endedMu.Lock()
+	defer b.endedMu.Unlock()
+	if e.Kind == event.TokenUsed {
+		b.uses = append(b.uses, e)
+		return
+	}
+	b.events = append(b.events, e)
+}
 
 func setup() *bench {
 	res := &policy.Resource{
