@@ -9,8 +9,9 @@ import (
 	"os"
 	"text/tabwriter"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
 func init() {
@@ -110,8 +111,8 @@ func runImport(t target, file string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d records imported, %d have expired since the export\n", result.Imported, result.Expired)
-	return nil
+	_, err = fmt.Fprintf(os.Stdout, "%d records imported, %d have expired since the export\n", result.Imported, result.Expired)
+	return err
 }
 
 func runCheck(t target, out io.Writer) error {

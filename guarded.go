@@ -4,6 +4,7 @@ package mcpoauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -72,7 +73,8 @@ func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard,
 func serveUntilCut(pass *guard.Pass, next caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		pass.Close()
-		if p := recover(); p != nil && (p != http.ErrAbortHandler || !pass.Cut()) {
+		p := recover()
+		if aborted, _ := p.(error); p != nil && (!errors.Is(aborted, http.ErrAbortHandler) || !pass.Cut()) {
 			panic(p)
 		}
 	}()

@@ -96,7 +96,7 @@ func (s *sending) run(n int, order []string) error {
 	// By way of the model first: it says what the answer has to be.
 	want := s.model()
 	if got := s.send(); !errors.Is(got, want) {
-		return fmt.Errorf("the last answer is %v, want %v", got, want)
+		return fmt.Errorf("the last answer is %w, want: %w", got, want)
 	}
 	return s.compare()
 }
@@ -168,7 +168,7 @@ func (s *sending) compare() error {
 			continue
 		}
 		if _, err := node.Get(s.ctx, s.before.Key); !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("at the end: %v, want %w", err, store.ErrNotFound)
+			return fmt.Errorf("at the end: %w, want: %w", err, store.ErrNotFound)
 		}
 	}
 	return nil
