@@ -94,9 +94,13 @@ func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *gu
 }
 
 // stripForwarded removes from a request that nobody vouched for the headers that say who
-// a person is: the next handler may proxy it to a server that believes them.
+// a person is, and trailers that could: the next handler may proxy it to a server that
+// believes them.
 func (in *instance) stripForwarded(r *http.Request) {
 	for _, t := range in.targets {
-		t.StripForwarded(r.Header)
+		if len(t.Resource.Forward) > 0 {
+			t.StripForwarded(r.Header)
+			r.Trailer = nil
+		}
 	}
 }

@@ -38,8 +38,12 @@ func TestSec_J01_IdentityHeadersAreOurs(t *testing.T) {
 		for name, values := range forged {
 			r.Header[name] = values
 		}
+		r.Trailer = http.Header{"X-User": nil}
 		if w := ask(t, h, r, next); w.Code != http.StatusNoContent {
 			t.Fatalf("%s: status %d", path, w.Code)
+		}
+		if len(next.last.Trailer) > 0 {
+			t.Errorf("%s: the server gets %v after the body", path, next.last.Trailer)
 		}
 		for name, values := range next.last.Header {
 			if strings.HasPrefix(strings.ToLower(strings.Trim(name, "-_.")), "x") && (len(values) != 1 || len(want[name]) != 1 || values[0] != want[name][0]) {
