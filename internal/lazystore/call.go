@@ -134,13 +134,13 @@ func run[T any](ctx context.Context, inner store.Store, fn func(context.Context,
 	return o
 }
 
-// verdictOf judges the store by one call. ctx is the caller's: a caller that went away
-// says nothing about the store.
+// verdictOf judges the store by one call. ctx is the caller's: a caller that went away, or
+// gave the store less time than CallTimeout, says nothing about the store.
 func verdictOf(ctx context.Context, err error) verdict {
 	switch {
 	case err == nil || definite(err) || errors.Is(err, store.ErrRefused):
 		return answered
-	case errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, ErrClosed):
+	case ctx.Err() != nil || errors.Is(err, ErrClosed):
 		return noVerdict
 	default:
 		return failed
