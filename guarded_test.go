@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 )
@@ -163,5 +165,43 @@ func TestSec_J10_EarlyDataAtEndpoints(t *testing.T) {
 	w := ask(t, h, prepared(http.MethodGet, "https://early.example.com/.well-known/oauth-authorization-server", "Early-Data", "1"), nil)
 	if w.Code != http.StatusOK {
 		t.Errorf("a document, which has no effect: status %d", w.Code)
+	}
+}
+
+// Trailers go through where no header says who a person is: they are none of ours then.
+// One such header is enough to drop them.
+func TestTrailersOfUnguardedRequests(t *testing.T) {
+	for words, kept := range map[string]bool{"": true, "forward {\nheader X-User sub\n}\n": false} {
+		host := fmt.Sprintf("trailer%t.example.com", kept)
+		_, h := running(t, "resource https://"+host+"/mcp {\n"+words+"name x\n}\n"+nowhere+"store memory\n")
+		next := new(backend)
+		r := prepared(http.MethodPost, "https://"+host+"/other")
+		r.Trailer = http.Header{"X-Sum": nil}
+		ask(t, h, r, next)
+		if got := len(next.last.Trailer) > 0; got != kept {
+			t.Errorf("with %q trailers are kept: %v", words, got)
+		}
+	}
+}
+
+// originSink keeps events with what their context knows.
+type originSink struct{ events []event.Event }
+
+func (s *originSink) Emit(ctx context.Context, e event.Event) {
+	s.events = append(s.events, event.Complete(ctx, e))
+}
+
+// The first use of a token says from where it came.
+func TestFirstUseHasItsOrigin(t *testing.T) {
+	_, h := running(t, sited("origin.example.com"))
+	sv, sink := opened(t, h), new(originSink)
+	h.instance.site.services.Store(&services{vault: sv.vault, state: sv.state, guard: guard.New(guard.Config{
+		Grants: knowsGood(h.instance.policy.Resources[0].URL), Mint: mintedForGood, Now: clock.System, Events: sink,
+	})})
+	r := prepared(http.MethodPost, "https://origin.example.com/mcp", "Authorization", "Bearer good", "User-Agent", "agent/1")
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, "192.0.2.7")
+	ask(t, h, r, new(backend))
+	if len(sink.events) != 1 || sink.events[0].Kind != event.TokenUsed || sink.events[0].Address != "192.0.2.7" || sink.events[0].Agent != "agent/1" {
+		t.Errorf("%+v", sink.events)
 	}
 }

@@ -63,11 +63,14 @@ func (c *passContext) Done() <-chan struct{} { return c.real().Done() }
 // Err implements context.Context.
 func (c *passContext) Err() error { return c.real().Err() }
 
-// Value implements context.Context. Once the context is real its values come from there:
-// derived contexts then find its cancellation and need no goroutine to follow it.
+// Value implements context.Context. Derived contexts look for its cancellation, under a key
+// of this type, and need no goroutine to follow it where they find that of the real one.
+// Everything else, and there is much of it, takes the short way.
 func (c *passContext) Value(key any) any {
-	if r := c.inner.Load(); r != nil {
-		return r.Value(key)
+	if _, cancellation := key.(*int); cancellation {
+		if r := c.inner.Load(); r != nil {
+			return r.Value(key)
+		}
 	}
 	return c.parent.Value(key)
 }

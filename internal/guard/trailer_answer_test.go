@@ -45,3 +45,12 @@ func TestSec_J08_TrailersOfTheBackend(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9110 §5.1: field names are case-insensitive, also where a trailer is announced.
+func TestSec_J08_AnnouncedInAnyCase(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Trailer": {"www-authenticate, X-Sum", "SET-COOKIE"}}
+	if dropAnnounced(h); len(h["Trailer"]) != 1 || h.Get("Trailer") != "X-Sum" {
+		t.Errorf("left %q", h["Trailer"])
+	}
+}
