@@ -35,15 +35,3 @@ func TestDerivedContextsNeedNoGoroutine(t *testing.T) {
 }
 
 type hookKey struct{}
-
-// Nobody has waited for the end of the request yet, and somebody asks why it ended.
-func TestCauseBeforeAnybodyWaits(t *testing.T) {
-	t.Parallel()
-	b := setup()
-	pass := b.admit(t, good)
-	defer pass.Close()
-	_, r := pass.Wrap(httptest.NewRecorder(), b.request(good).HTTP, nil)
-	if cause := context.Cause(r.Context()); cause != nil {
-		t.Error(cause)
-	}
-}
