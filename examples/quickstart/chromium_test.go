@@ -21,7 +21,7 @@ import (
 // Metadata, the policy of the pages. It walks the quickstart once, as a person would.
 func TestChromium(t *testing.T) {
 	tab := chromium(t)
-	w, err := start("localhost:"+freePort(t), false)
+	w, err := start(loopback(t), false)
 	if err != nil {
 		t.Fatal(err)
 	}

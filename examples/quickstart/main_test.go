@@ -5,32 +5,25 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/entratest"
 )
 
-// freePort returns a port that nobody listens on.
-func freePort(t *testing.T) string {
+// loopback is an address for a demo that knows its own URL before it listens.
+func loopback(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return fmt.Sprintf("localhost:%d", caddyrun.FreePort(t))
 }
 
 // Both ways to run the command, one after the other since Caddy is one per process.
 func TestRun(t *testing.T) {
-	addr := "localhost:" + freePort(t)
+	addr := loopback(t)
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"-check", "-addr", addr}, &out, io.Discard); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/caddyrun"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
 
@@ -139,31 +140,15 @@ func find(t testing.TB, what, program string) string {
 	return mcptest.Need(t, what, program)
 }
 
-// start runs a program on a port that is free, and waits until it listens.
+// start runs a program on a port of its own, and waits until it listens.
 func start(t testing.TB, program string, args func(port int) []string) int {
 	t.Helper()
-	var said string
-	// Somebody else may take the port before the program does.
-	for range 3 {
-		port := freePort(t)
-		p := run(t, program, args(port))
-		if p.listens(t, port) {
-			return port
-		}
-		said = p.output()
+	port := caddyrun.FreePort(t)
+	p := run(t, program, args(port))
+	if !p.listens(t, port) {
+		t.Fatalf("%s does not start:\n%s", program, p.output())
 	}
-	t.Fatalf("%s does not start:\n%s", program, said)
-	return 0
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // process is a program that runs until the end of the test.

@@ -4,32 +4,21 @@ package caddyrun
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"sync"
 	"testing"
 )
 
-// given are the ports that a test has.
-var given sync.Map
-
-// FreePort returns a loopback port for a server that cannot listen on port 0 because its
-// own URL must be known before. No other test has it, and it is below those that systems
-// hand out for connections: tests run side by side, and a server may need its port twice.
+// FreePort returns a loopback TCP port for a server that cannot listen on port 0 because
+// its own URL must be known before, or because it must find the port again after a
+// restart. Until the end of the test the system gives the port to nobody who asks for any
+// port, in whatever process; whoever names it can listen on it.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	for range 1000 {
-		port := 20_000 + rand.IntN(12_000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
+	port, release, err := reserve()
+	if err != nil {
+		t.Fatalf("no free port: %v", err)
 	}
-	t.Fatal("no free port")
-	return 0
+	t.Cleanup(release)
+	return port
 }
 
 // FreeAddr returns a loopback address with a FreePort.
