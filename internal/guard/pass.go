@@ -21,14 +21,15 @@ type Pass struct {
 	authorization [1]string
 	answers       [len(answers)]string
 
-	stream stream
-	ctx    passContext
-	writer Writer
+	stream  stream
+	ctx     passContext
+	writer  Writer
+	request http.Request
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
 func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: first(req.HTTP.Header["Origin"])}
 	p.authorization[0] = e.get(textAuthorization)
 	p.ctx.parent = req.HTTP.Context()
 	p.stream.record, p.stream.ctx = e.record, &p.ctx
@@ -36,6 +37,14 @@ func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 		return nil, errStreams
 	}
 	return p, nil
+}
+
+// first is the first value of a header whose canonical name is known.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // mayOpen tells whether the grant may open one more stream. A GET that accepts an event

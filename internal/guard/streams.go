@@ -37,6 +37,9 @@ type stream struct {
 	ctx    *passContext
 	timer  *time.Timer
 	cut    atomic.Bool
+	// entered tells that the stream was in the registry: most requests never are, and take
+	// no lock to leave it.
+	entered atomic.Bool
 }
 
 // end ends the stream.
@@ -78,12 +81,16 @@ func (s *Streams) enter(st *stream, grant [16]byte, limit int) bool {
 	}
 	s.open[st.record] = o
 	o.streams[st] = struct{}{}
+	st.entered.Store(true)
 	s.total.Add(1)
 	return true
 }
 
 // leave takes a stream out of the registry.
 func (s *Streams) leave(st *stream) {
+	if !st.entered.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.open[st.record]
