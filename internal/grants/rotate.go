@@ -60,7 +60,7 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	if x.verdict != nil {
 		return nil
 	}
-	if g.Provider == nil || x.terms.VerifyNever {
+	if g.Provider == nil || x.terms.Policy.Verify.Never {
 		x.verdict = &verdict{mode: modeUnchecked}
 		return nil
 	}
@@ -74,6 +74,11 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	token, err := s.openProvider(g, x.token.ID, dek)
 	if err != nil {
 		return err
+	}
+	if every := x.terms.Policy.Verify.Every; every > 0 && s.Now().Sub(time.Unix(g.LastYes, 0)).Abs() < every {
+		// Somebody has asked within the interval, with whatever was used then.
+		x.verdict = &verdict{mode: modeRotated, token: token}
+		return nil
 	}
 	if x.lease == 0 || x.lease != g.LeaseUntil {
 		if x.lease, err = s.lease(ctx, rec); err != nil {
