@@ -128,6 +128,22 @@ func TestGracedAnswerHasTheScopesOfTheRequest(t *testing.T) {
 	}
 }
 
+// A pair whose access token was revoked meanwhile is answered with a living one.
+func TestGracedAnswerAfterARevocation(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first := n.signIn(t)
+	second := mustRefresh(t, n, text(*first.Refresh))
+	err := n.amend(t.Context(), first.Grant.String(), func(g *grantRecord) bool { g.Access = nil; return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustRefresh(t, n, text(*first.Refresh))
+	if !n.accepts(t, again) || n.accepts(t, second) || text(*again.Refresh) != text(*second.Refresh) {
+		t.Fatal("a dead access token was given again")
+	}
+}
+
 // Both places of a graced refresh are reported where they differ: it can be a second process
 // of the client, or a thief.
 func TestSec_I14_GracedFromElsewhere(t *testing.T) {
