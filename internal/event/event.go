@@ -25,8 +25,10 @@ const (
 	CodeRedeemed      Kind = "code_redeemed"      // a grant was created
 	TokenRefused      Kind = "token_refused"      // at the token endpoint
 	CodeReplayed      Kind = "code_replayed"      // the grant was revoked for it
-	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, outage
-	RefreshRefused    Kind = "refresh_refused"    // Mode says why
+	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, recovered, outage, unchecked
+	RefreshRefused    Kind = "refresh_refused"    // an authentic token that changes nothing; Mode says why
+	RefreshReuse      Kind = "refresh_reuse"      // an old token was shown, the grant was revoked for it
+	RefreshFailed     Kind = "refresh_failed"     // what the client was told; Mode: invalid, unavailable
 	GrantEnded        Kind = "grant_ended"        // Mode says why
 	RecordTampered    Kind = "record_tampered"    // a sealed record did not open
 	KeyringRotated    Kind = "keyring_rotated"    //
@@ -50,6 +52,9 @@ type Event struct {
 	Token string
 	// Agent is the User-Agent header of the request; may be empty.
 	Agent string
+	// LastAddress is the network and LastAgent the software that made the last rotation
+	// before a reuse, both cut short; empty in other events.
+	LastAddress, LastAgent string
 	// Cause is for the log alone; may be nil.
 	Cause error
 }

@@ -102,9 +102,12 @@ func (s *Service) Alive(ctx context.Context, id tokens.ID) error {
 // RecordID is the name of a grant in the store, which is what other nodes report.
 func RecordID(id tokens.ID) [32]byte { return seal.KeyID(string(grantKind.Name), id.String()) }
 
+// same tells whether a record has the hash of a token.
+func same(hash [32]byte, kept []byte) bool { return subtle.ConstantTimeCompare(hash[:], kept) == 1 }
+
 func (g *grantRecord) find(hash [32]byte) *accessEntry {
 	for i := range g.Access {
-		if subtle.ConstantTimeCompare(g.Access[i].Hash, hash[:]) == 1 {
+		if same(hash, g.Access[i].Hash) {
 			return &g.Access[i]
 		}
 	}

@@ -62,6 +62,11 @@ type Issued struct {
 type Terms struct {
 	Policy   *policy.Policy
 	Provider provider.Provider
+	// VerifyByAccess has live access tokens open the provider's token too, so that a check
+	// can follow their use (verify_account every).
+	VerifyByAccess bool
+	// VerifyNever keeps nothing to ask the provider with (verify_account never).
+	VerifyNever bool
 }
 
 var errInvalidGrant = oauth.New(oauth.InvalidGrant, "The code or token is not valid.")
