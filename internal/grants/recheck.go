@@ -23,6 +23,7 @@ const (
 	modeRecovered = "recovered" // an answer was lost, and its tokens were replaced
 	modeGraced    = "graced"    // the same answer once more
 	modeUnchecked = "unchecked" // there is nothing to ask the provider with
+	modeRecent    = "recent"    // the last yes is younger than the interval of checks
 	modeOutage    = "outage"    // the provider could not be asked, and its last yes is young
 )
 
@@ -70,8 +71,7 @@ func (s *Service) ask(ctx context.Context, terms Terms, g *grantRecord, id token
 		return nil, err
 	}
 	s.Events.Emit(ctx, event.Event{Kind: event.ProviderUnsettled, Client: g.Client, Person: g.Person.Subject, Grant: id.String(), Cause: err})
-	bridge := terms.Policy.Lifetimes.Access + terms.Policy.Lifetimes.ProviderOutage
-	if s.Now().Sub(time.Unix(g.LastYes, 0)) >= bridge {
+	if s.Now().Sub(time.Unix(g.LastYes, 0)) >= bridge(terms.Policy) {
 		return nil, fmt.Errorf("provider cannot be asked: %w", err)
 	}
 	return &verdict{mode: modeOutage, token: token}, nil

@@ -75,6 +75,13 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	if err != nil {
 		return err
 	}
+	if h, now := g.history(), s.Now(); paceOf(x.terms.Policy).recent(h, now) {
+		if now.Before(h.leased) {
+			return errLeased
+		}
+		x.verdict = &verdict{mode: modeRecent, token: token}
+		return nil
+	}
 	if x.lease == 0 || x.lease != g.LeaseUntil {
 		if x.lease, err = s.lease(ctx, rec); err != nil {
 			return expired(err)
