@@ -96,13 +96,13 @@ func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
 	return st
 }
 
-// sinks are where the events of the site go: the log, and the audit trail, which turns
-// itself off where the store keeps none.
+// sinks are where the events of the site go: the log, the audit trail, which turns itself
+// off where the store keeps none, and the metrics.
 func (s *site) sinks() event.Sinks {
 	s.trail = audit.New(audit.Config{
 		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
 	})
-	return event.Sinks{logSink{s.log}, s.trail}
+	return event.Sinks{logSink{s.log}, s.trail, refreshCounter{}}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a

@@ -28,7 +28,7 @@ const (
 	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, recovered, outage, unchecked
 	RefreshRefused    Kind = "refresh_refused"    // an authentic token that changes nothing; Mode says why
 	RefreshReuse      Kind = "refresh_reuse"      // an old token was shown, the grant was revoked for it
-	RefreshFailed     Kind = "refresh_failed"     // what the client was told; Mode: invalid, unavailable
+	RefreshFailed     Kind = "refresh_failed"     // no tokens, and no reuse either; Mode: invalid, unavailable
 	GrantEnded        Kind = "grant_ended"        // Mode says why
 	RecordTampered    Kind = "record_tampered"    // a sealed record did not open
 	KeyringRotated    Kind = "keyring_rotated"    //
@@ -54,7 +54,7 @@ type Event struct {
 	// Agent is the User-Agent header of the request; may be empty.
 	Agent string
 	// LastAddress is the network and LastAgent the software that made the last rotation
-	// before a reuse, both cut short; empty in other events.
+	// before a reuse, or before a graced refresh from elsewhere, both cut short.
 	LastAddress, LastAgent string
 	// Cause is for the log alone; may be nil.
 	Cause error

@@ -51,6 +51,7 @@ func (s *Service) kill(ctx context.Context, rec *vault.Record[grantRecord], reas
 	g := &rec.Value
 	g.Ended = &ended{Reason: reason, Time: s.Now().Unix(), Ref: ref}
 	g.Current, g.Predecessor, g.Successor, g.Access, g.Provider = nil, nil, nil, nil, nil
+	g.PredecessorWrap, g.LeaseUntil = nil, 0
 	rec.Expires = s.Now().Add(endedLife)
 	id, err := parseID(rec.ID)
 	if err != nil {

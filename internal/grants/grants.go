@@ -68,12 +68,11 @@ type Issued struct {
 type Terms struct {
 	Policy   *policy.Policy
 	Provider provider.Provider
-	// VerifyByAccess has live access tokens open the provider's token too, so that a check
-	// can follow their use (verify_account every).
-	VerifyByAccess bool
-	// VerifyNever keeps nothing to ask the provider with (verify_account never).
-	VerifyNever bool
 }
+
+// byAccess tells whether live access tokens open the provider's token too, so that a check
+// can follow their use.
+func (t Terms) byAccess() bool { return t.Policy.Verify.Every > 0 }
 
 var errInvalidGrant = oauth.New(oauth.InvalidGrant, "The code or token is not valid.")
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -37,6 +38,11 @@ type verdict struct {
 	yes int64
 	// person is what the provider says now, nil where it says nothing new.
 	person *person
+}
+
+// changes tells whether the provider says something new about the person of g.
+func (v *verdict) changes(g *grantRecord) bool {
+	return v.person != nil && !reflect.DeepEqual(*v.person, g.Person)
 }
 
 // apply writes the verdict down.

@@ -427,9 +427,9 @@ func TestEventsNameTokensByHash(t *testing.T) {
 		t.Fatal("a token was refreshed long after it was replaced")
 	}
 	want := map[event.Kind][]string{
-		event.CodeRedeemed:   {event.TokenHash(first.Access.Hash())},
-		event.Refreshed:      {event.TokenHash(second.Access.Hash()), event.TokenHash(second.Access.Hash())},
-		event.RefreshReuse:   {event.TokenHash(first.Refresh.Hash())},
+		event.CodeRedeemed: {event.TokenHash(first.Access.Hash())},
+		event.Refreshed:    {event.TokenHash(second.Access.Hash()), event.TokenHash(second.Access.Hash())},
+		event.RefreshReuse: {event.TokenHash(first.Refresh.Hash())},
 	}
 	got := map[event.Kind][]string{}
 	for _, e := range n.events.seen {

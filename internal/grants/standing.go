@@ -90,9 +90,16 @@ func (s *Service) reused(ctx context.Context, rec *vault.Record[grantRecord], t 
 	err := s.endRecord(ctx, rec, reuse, "")
 	if oauth.AsError(err) != nil {
 		s.Events.Emit(ctx, e)
+		return reusedError{err}
 	}
 	return err
 }
+
+// reusedError is the refusal of a token that was used before.
+type reusedError struct{ error }
+
+// Unwrap returns what the client is told.
+func (e reusedError) Unwrap() error { return e.error }
 
 // about is an event about a grant and one of its tokens.
 func about(kind event.Kind, mode string, rec *vault.Record[grantRecord], t tokens.Token) event.Event {

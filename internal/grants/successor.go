@@ -83,8 +83,8 @@ func (s *Service) again(ctx context.Context, typ tokens.Type, id tokens.ID, gen 
 }
 
 // sameAgain answers the predecessor within its grace with the pair that replaced it, so
-// nothing forks. Where the access token is about to expire, or the client names other
-// scopes, it gets another access token beside the same refresh token.
+// nothing forks. Where the access token is about to expire, or has other scopes than the
+// request, it gets another access token beside the same refresh token.
 func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) (*Issued, error) {
 	out, err := s.openSuccessor(ctx, rec, x.token)
 	if err != nil {
@@ -95,13 +95,17 @@ func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord],
 			return nil, err
 		}
 	}
-	s.Events.Emit(ctx, about(event.Refreshed, modeGraced, rec, out.Access))
+	e := about(event.Refreshed, modeGraced, rec, out.Access)
+	if g := &rec.Value; g.elsewhere(ctx) {
+		e.LastAddress, e.LastAgent = g.Address, g.Agent
+	}
+	s.Events.Emit(ctx, e)
 	return out, nil
 }
 
 // stale tells whether the access token of an answer is not good enough to be given again.
 func (s *Service) stale(out *Issued, g *grantRecord, x *exchange) bool {
-	if x.named && (!out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes)) {
+	if !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
 		return true
 	}
 	life := x.terms.Policy.Lifetimes.Access
@@ -123,7 +127,7 @@ func (s *Service) freshen(ctx context.Context, rec *vault.Record[grantRecord], x
 	if g.Successor, err = s.sealSuccessor(x.token, g.Generation, fresh); err != nil {
 		return nil, err
 	}
-	if x.terms.VerifyByAccess && g.PredecessorWrap != nil {
+	if x.terms.byAccess() && len(g.PredecessorWrap) > 0 {
 		dek, err := s.dataKey(g, x.token)
 		if err != nil {
 			return nil, err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"golang.org/x/sync/singleflight"
 
@@ -131,7 +130,7 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 		mode = checkVain
 	case v.yes == 0:
 		mode = checkOutage
-	case v.person != nil && !reflect.DeepEqual(*v.person, rec.Value.Person):
+	case v.changes(&rec.Value):
 		mode = checkChanged
 	}
 	if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
