@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -42,7 +43,13 @@ type verdict struct {
 
 // changes tells whether the provider says something new about the person of g.
 func (v *verdict) changes(g *grantRecord) bool {
-	return v.person != nil && !reflect.DeepEqual(*v.person, g.Person)
+	if v.person == nil {
+		return false
+	}
+	now, then := *v.person, g.Person
+	same := slices.Equal(now.Roles, then.Roles)
+	now.Roles, then.Roles = nil, nil
+	return !same || !reflect.DeepEqual(now, then)
 }
 
 // apply writes the verdict down.

@@ -10,7 +10,7 @@ import (
 )
 
 // Target is a resource under one policy, with what no request changes about it worked
-// out once. It is immutable.
+// out once. It does not change once requests have it.
 type Target struct {
 	Policy   *policy.Policy
 	Resource *policy.Resource
