@@ -113,7 +113,7 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 		event.BackendRefused, event.ProviderUnsettled, event.LimitHit:
 		level = slog.LevelWarn
 	case event.ClientRefused, event.TokenRefused, event.RefreshRefused, event.RefreshFailed, event.LoginStarted,
-		event.CodeIssued, event.TokenUsed:
+		event.CodeIssued, event.TokenUsed, event.AccountVerified:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(ctx, level) {

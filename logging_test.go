@@ -100,7 +100,7 @@ func TestEventsInTheLog(t *testing.T) {
 		event.TokenRefused: "DEBUG", event.CodeReplayed: "WARN", event.Refreshed: "INFO", event.RefreshRefused: "DEBUG",
 		event.RefreshReuse: "WARN", event.RefreshFailed: "DEBUG",
 		event.GrantEnded: "INFO", event.RecordTampered: "WARN", event.KeyringRotated: "INFO", event.LimitHit: "WARN",
-		event.BackendRefused: "WARN", event.ProviderUnsettled: "WARN",
+		event.BackendRefused: "WARN", event.ProviderUnsettled: "WARN", event.AccountVerified: "DEBUG",
 	}
 	for kind, level := range levels {
 		log, b := textLog(slog.LevelDebug)

@@ -158,10 +158,12 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 	sv = &services{vault: v}
 	g := grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
-		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
+		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) }, Hold: s.hold,
 	})
 	m := &minter{vault: v, now: clock.System, rand: random}
-	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
+	sv.guard = guard.New(guard.Config{
+		Grants: lookup{g}, Mint: m.mint, Verifier: verifier{g, s.terms}, Now: clock.System, Events: s.sink, Stats: &guardStats,
+	})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
 		Clients: clients.New(clients.Config{Vault: v, Rand: random, Now: clock.System, Events: s.sink}),

@@ -81,6 +81,7 @@ var kept = map[event.Kind]bool{
 	event.BrowserMismatch: true, event.CodeIssued: true, event.CodeRedeemed: true, event.CodeReplayed: true,
 	event.Refreshed: true, event.RefreshRefused: true, event.RefreshReuse: true, event.GrantEnded: true, event.TokenUsed: true,
 	event.RecordTampered: true, event.KeyringRotated: true, event.BackendRefused: true, event.ProviderUnsettled: true,
+	event.AccountVerified: true,
 }
 
 // lastRotation is the mode of the entry that says who made the last rotation before an old

@@ -118,6 +118,9 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		s.page(w, r, c, pages.NotAllowed(p.PreferredUsername, "", back), errors.New("policy does not permit this person"))
 		return
 	}
+	if s.Policy.Verify.Never {
+		session.RefreshToken = secret.String{}
+	}
 	code, err := s.Grants.IssueCode(r.Context(), req, session, s.Policy.Lifetimes.Code)
 	if err != nil {
 		s.unavailable(w, r, c, s.restart(r.Context(), req), err)

@@ -24,6 +24,13 @@ type Access struct {
 	Resource string
 	Scopes   oauth.Scopes
 	Expires  time.Time
+	// Until is when the provider has to be asked before the token is relied upon again; zero
+	// where Verify did not say.
+	Until time.Time
+	// Holder opens the data key of the grant together with the token; "" where nothing does.
+	Holder string
+
+	history history
 }
 
 var (
@@ -78,25 +85,34 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 	if !s.Now().Before(expires) {
 		return nil, errInvalidToken.WithCause(errors.New("expired"))
 	}
-	return &Access{
+	a := &Access{
 		Grant: t.ID, Client: rec.Value.Client, Person: rec.Value.Person.person(), Resource: rec.Value.Resource,
-		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires,
-	}, nil
+		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires, Holder: rec.Value.holder(entry),
+	}
+	if rec.Value.Provider != nil {
+		a.history = rec.Value.history()
+	}
+	return a, nil
 }
 
 // Alive tells whether a grant still stands: nil, or invalid_token where it has ended; any
 // other error is unknown.
 func (s *Service) Alive(ctx context.Context, id tokens.ID) error {
+	_, err := s.living(ctx, id)
+	return err
+}
+
+func (s *Service) living(ctx context.Context, id tokens.ID) (*grantRecord, error) {
 	rec, err := vault.Get(ctx, s.Vault, grantKind, id.String())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return errNoGrant
+		return nil, errNoGrant
 	case err != nil:
-		return err
+		return nil, err
 	case rec.Value.Ended != nil:
-		return errRevoked
+		return nil, errRevoked
 	}
-	return nil
+	return &rec.Value, nil
 }
 
 // RecordID is the name of a grant in the store, which is what other nodes report.

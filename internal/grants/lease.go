@@ -55,6 +55,7 @@ func (s *Service) lease(ctx context.Context, rec *vault.Record[grantRecord]) (na
 	if g.LeaseUntil, err = s.leaseName(now); err != nil {
 		return 0, err
 	}
+	g.Asked = now.Unix()
 	g.forget(now)
 	err = vault.Update(ctx, s.Vault, grantKind, rec)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {

@@ -163,6 +163,8 @@ type grantRecord struct {
 	PredecessorWrap []byte `json:"pw,omitempty"`
 	// LastYes is when the provider last vouched for the person.
 	LastYes int64 `json:"yes"`
+	// Asked is when somebody last began to ask the provider.
+	Asked int64 `json:"ask,omitempty"`
 	// LeaseUntil is until when somebody has the right to ask the provider, in Unix
 	// nanoseconds, which also tell one lease from another; 0: nobody.
 	LeaseUntil int64  `json:"lease_until,omitempty"`
