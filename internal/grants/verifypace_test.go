@@ -21,6 +21,8 @@ func TestPace(t *testing.T) {
 	}{
 		"young":                          {29 * minute, 29 * minute, 0, due{pass: true, patient: true}, minute},
 		"of the future":                  {-minute, -minute, 0, due{pass: true, patient: true}, 31 * minute},
+		"of tomorrow":                    {-24 * time.Hour, -24 * time.Hour, 0, due{ask: true}, leaseLife},
+		"asked in vain tomorrow":         {-40 * minute, -24 * time.Hour, 0, due{ask: true, pass: true, patient: true}, 100 * minute},
 		"due":                            {30 * minute, 30 * minute, 0, due{ask: true, pass: true, patient: true}, 30 * minute},
 		"due, asked by another":          {30 * minute, 0, 10 * time.Second, due{ask: true, pass: true, patient: true, busy: true}, 10 * time.Second},
 		"asked in vain":                  {40 * minute, 10 * minute, 0, due{pass: true, patient: true}, 5 * minute},
