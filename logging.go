@@ -112,7 +112,7 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 	case event.RecordTampered, event.CodeReplayed, event.BrowserMismatch, event.LoginFailed,
 		event.BackendRefused, event.ProviderUnsettled, event.LimitHit:
 		level = slog.LevelWarn
-	case event.ClientRefused, event.TokenRefused, event.RefreshRefused, event.LoginStarted, event.CodeIssued, event.TokenUsed:
+	case event.ClientRefused, event.TokenRefused, event.RevocationRefused, event.IntrospectionRefused, event.RefreshRefused, event.LoginStarted, event.CodeIssued, event.TokenUsed:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(ctx, level) {

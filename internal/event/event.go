@@ -28,12 +28,17 @@ const (
 	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, outage
 	RefreshRefused    Kind = "refresh_refused"    // Mode says why
 	GrantEnded        Kind = "grant_ended"        // Mode says why
-	RecordTampered    Kind = "record_tampered"    // a sealed record did not open
-	KeyringRotated    Kind = "keyring_rotated"    //
-	LimitHit          Kind = "limit_hit"          // Mode says which
-	BackendRefused    Kind = "backend_refused"    // a backend answered 401 to our JWT
-	ProviderUnsettled Kind = "provider_unsettled" // the provider could not be asked
-	TokenUsed         Kind = "token_used"         // first use of an access token on this node within five minutes
+	TokenRevoked      Kind = "token_revoked"      // a client asked for it (RFC 7009); Mode says what became of it
+	RevocationRefused Kind = "revocation_refused" // the token is another client's; Mode says so
+	// IntrospectionRefused is for whoever may not ask about tokens.
+	IntrospectionRefused Kind = "introspection_refused"
+	RevocationBegun      Kind = "revocation_begun"   // a command ends many grants; Mode says by what
+	RecordTampered       Kind = "record_tampered"    // a sealed record did not open
+	KeyringRotated       Kind = "keyring_rotated"    //
+	LimitHit             Kind = "limit_hit"          // Mode says which
+	BackendRefused       Kind = "backend_refused"    // a backend answered 401 to our JWT
+	ProviderUnsettled    Kind = "provider_unsettled" // the provider could not be asked
+	TokenUsed            Kind = "token_used"         // first use of an access token on this node within five minutes
 )
 
 // Event is one thing that happened.

@@ -24,6 +24,10 @@ type Access struct {
 	Resource string
 	Scopes   oauth.Scopes
 	Expires  time.Time
+	// Issued is zero where the record does not say.
+	Issued time.Time
+	// Hash is that of the token.
+	Hash [32]byte
 }
 
 var (
@@ -70,18 +74,25 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rec.Value.Ended != nil {
+		return nil, rec.Value.Ended.invalidToken()
+	}
 	entry := rec.Value.find(t.Hash())
-	if entry == nil || rec.Value.Ended != nil {
+	if entry == nil {
 		return nil, errRevoked
 	}
 	expires := time.Unix(entry.Expires, 0)
 	if !s.Now().Before(expires) {
 		return nil, errInvalidToken.WithCause(errors.New("expired"))
 	}
-	return &Access{
+	out := &Access{
 		Grant: t.ID, Client: rec.Value.Client, Person: rec.Value.Person.person(), Resource: rec.Value.Resource,
-		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires,
-	}, nil
+		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires, Hash: t.Hash(),
+	}
+	if entry.Issued != 0 {
+		out.Issued = time.Unix(entry.Issued, 0)
+	}
+	return out, nil
 }
 
 // Alive tells whether a grant still stands: nil, or invalid_token where it has ended; any

@@ -35,6 +35,16 @@ func TestStoredRecords(t *testing.T) {
 			AuthTime: 1767323000, Consumed: 1767323044, Dead: true,
 		})
 	})
+	t.Run("person", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.Golden(t, personKind, "tid.oid", personRecord{Epoch: 1767323045000})
+	})
+	t.Run("epoch", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.Golden(t, epochKind, epochID, epochRecord{
+			Number: 1767323045001, All: 1767323044000, Marks: []mark{{Of: markOf(markClient, client), Number: 1767323045001}},
+		})
+	})
 	t.Run("grant", func(t *testing.T) {
 		t.Parallel()
 		vaulttest.Golden(t, grantKind, id, grantRecord{

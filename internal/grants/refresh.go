@@ -85,8 +85,14 @@ func (s *Service) refresh(ctx context.Context, terms Terms, t tokens.Token, r Re
 			return nil, err
 		}
 		out, err := s.byGeneration(ctx, terms, rec, t, scopes)
+		if err == nil {
+			err = s.stands(ctx, t.ID, &rec.Value)
+		}
+		if err == nil {
+			return out, nil
+		}
 		if !errors.Is(err, store.ErrConflict) {
-			return out, err
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("grant is changing too fast")
@@ -98,7 +104,7 @@ func (s *Service) mayRefresh(terms Terms, g *grantRecord, t tokens.Token, r Refr
 		return nil, refuse("grant belongs to another client")
 	}
 	if g.Ended != nil {
-		return nil, refuse("grant has ended: " + g.Ended.Reason)
+		return nil, g.Ended.refusal()
 	}
 	if s.Now().Unix() >= g.Absolute {
 		return nil, refuse("grant is past its absolute life")

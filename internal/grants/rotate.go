@@ -80,7 +80,7 @@ func (s *Service) addTokens(ctx context.Context, terms Terms, id tokens.ID, g *g
 		out.GrantExpires = earlier(now.Add(max(life.RefreshIdle, life.Access)), absolute)
 	}
 	hash := access.Hash()
-	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: out.Expires.Unix()})
+	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: out.Expires.Unix(), Issued: now.Unix()})
 	g.alive(now)
 	return out, nil
 }
