@@ -44,7 +44,7 @@ func (g *grantRecord) history() history {
 
 // recent tells whether the last yes needs no confirmation yet.
 func (p pace) recent(h history, now time.Time) bool {
-	return p.every > 0 && now.Sub(h.yes) < p.every
+	return p.every > 0 && now.Sub(h.yes).Abs() < p.every
 }
 
 // due is what follows from a history.
