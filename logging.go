@@ -112,8 +112,8 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 	case event.RecordTampered, event.CodeReplayed, event.RefreshReuse, event.BrowserMismatch, event.LoginFailed,
 		event.BackendRefused, event.ProviderUnsettled, event.LimitHit:
 		level = slog.LevelWarn
-	case event.ClientRefused, event.TokenRefused, event.RefreshRefused, event.RefreshFailed, event.LoginStarted,
-		event.CodeIssued, event.TokenUsed, event.AccountVerified:
+	case event.ClientRefused, event.TokenRefused, event.RevocationRefused, event.IntrospectionRefused,
+		event.RefreshRefused, event.RefreshFailed, event.LoginStarted, event.CodeIssued, event.TokenUsed, event.AccountVerified:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(ctx, level) {

@@ -80,6 +80,7 @@ var kept = map[event.Kind]bool{
 	event.ClientRegistered: true, event.LoginStarted: true, event.LoginDenied: true, event.LoginFailed: true,
 	event.BrowserMismatch: true, event.CodeIssued: true, event.CodeRedeemed: true, event.CodeReplayed: true,
 	event.Refreshed: true, event.RefreshRefused: true, event.RefreshReuse: true, event.GrantEnded: true, event.TokenUsed: true,
+	event.TokenRevoked: true, event.RevocationBegun: true,
 	event.RecordTampered: true, event.KeyringRotated: true, event.BackendRefused: true, event.ProviderUnsettled: true,
 	event.AccountVerified: true,
 }

@@ -122,6 +122,11 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		session.RefreshToken = secret.String{}
 	}
 	code, err := s.Grants.IssueCode(r.Context(), req, session, s.Policy.Lifetimes.Code)
+	if errors.Is(err, grants.ErrSignedOut) {
+		s.emit(r.Context(), event.Event{Kind: event.LoginFailed, Mode: "signed_out", Client: req.Client, Person: p.Subject, Resource: req.Resource})
+		s.page(w, r, c, pages.Expired(s.restart(r.Context(), req)), err)
+		return
+	}
 	if err != nil {
 		s.unavailable(w, r, c, s.restart(r.Context(), req), err)
 		return

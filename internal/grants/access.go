@@ -24,6 +24,10 @@ type Access struct {
 	Resource string
 	Scopes   oauth.Scopes
 	Expires  time.Time
+	// Issued is zero where the record does not say.
+	Issued time.Time
+	// Hash is that of the token.
+	Hash [32]byte
 	// Until is when the provider has to be asked before the token is relied upon again; zero
 	// where Verify did not say.
 	Until time.Time
@@ -77,8 +81,11 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rec.Value.Ended != nil {
+		return nil, rec.Value.Ended.invalidToken()
+	}
 	entry := rec.Value.find(t.Hash())
-	if entry == nil || rec.Value.Ended != nil {
+	if entry == nil {
 		return nil, errRevoked
 	}
 	expires := time.Unix(entry.Expires, 0)
@@ -87,7 +94,10 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 	}
 	a := &Access{
 		Grant: t.ID, Client: rec.Value.Client, Person: rec.Value.Person.person(), Resource: rec.Value.Resource,
-		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires, Holder: rec.Value.holder(entry),
+		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires, Hash: t.Hash(), Holder: rec.Value.holder(entry),
+	}
+	if entry.Issued != 0 {
+		a.Issued = time.Unix(entry.Issued, 0)
 	}
 	if rec.Value.Provider != nil {
 		a.history = rec.Value.history()

@@ -117,7 +117,7 @@ func TestLeaseOfADeadHolderEnds(t *testing.T) {
 		a.clock.Advance(leaseLife)
 		_, err := b.refresh(t, text(*first.Refresh))
 		wantUnknown(t, err)
-		a.clock.Advance(time.Second)
+		a.clock.Advance(2 * time.Second)
 		mustRefresh(t, b, text(*first.Refresh))
 		if a.provider.calls != 1 {
 			t.Errorf("%d calls", a.provider.calls)
@@ -131,7 +131,7 @@ func TestLeaseFromTheFutureIsVoid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, first := pairOf(t)
 		a.take(t, first)
-		a.clock.Advance(-leaseDoubt + time.Second)
+		a.clock.Advance(-leaseDoubt + 2*time.Second)
 		_, err := b.refresh(t, text(*first.Refresh))
 		wantUnknown(t, err)
 		a.clock.Advance(-2 * time.Second)

@@ -131,6 +131,8 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 		}
 		out, err := s.byStanding(ctx, rec, x)
 		switch {
+		case err == nil:
+			return out, s.stands(ctx, x.token.ID, &rec.Value)
 		case errors.Is(err, errLeased):
 			if !waiting.wait(ctx) {
 				return nil, err
@@ -138,7 +140,7 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 		case errors.Is(err, store.ErrConflict):
 			tries++
 		default:
-			return out, err
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("grant is changing too fast")
@@ -150,7 +152,7 @@ func (s *Service) mayRefresh(terms Terms, g *grantRecord, r Refreshing) (oauth.S
 		return nil, refuse("grant belongs to another client")
 	}
 	if g.Ended != nil {
-		return nil, refuse("grant has ended: " + g.Ended.Reason)
+		return nil, g.Ended.refusal()
 	}
 	if s.Now().Unix() >= g.Absolute {
 		return nil, refuse("grant is past its absolute life")

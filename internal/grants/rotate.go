@@ -143,7 +143,7 @@ func (s *Service) addAccess(ctx context.Context, terms Terms, id tokens.ID, g *g
 	}
 	expires := earlier(now.Add(terms.Policy.Lifetimes.Access), time.Unix(g.Absolute, 0))
 	hash := access.Hash()
-	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: expires.Unix()})
+	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: expires.Unix(), Issued: now.Unix()})
 	g.alive(now)
 	return &Issued{
 		Access: access, Expires: expires, Scopes: scopes, GrantExpires: expires,
