@@ -28,6 +28,8 @@ type Config struct {
 	// Grants and Mint are required; without them the guard answers 503.
 	Grants Lookup
 	Mint   MintFunc
+	// Verifier asks the provider about sign-ins that are being used; nil asks nobody.
+	Verifier Verifier
 	// Now is the clock; required.
 	Now clock.Func
 	// MaxEntries bounds the cache; zero means DefaultMaxEntries.
@@ -99,7 +101,7 @@ func (g *Guard) Known(req Request) (*Pass, Question, error) {
 	if e == nil || !e.ready(req.Began.UnixNano()) {
 		return nil, q, nil
 	}
-	pass, err := g.pass(req, e)
+	pass, err := g.pass(req, e, token)
 	return pass, Question{}, err
 }
 
@@ -109,7 +111,7 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.pass(q.req, e)
+	return g.pass(q.req, e, q.token)
 }
 
 // Admit decides about a request. The three outcomes: a Pass; a definite no, which wraps
