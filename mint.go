@@ -4,7 +4,6 @@ package mcpoauth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -14,18 +13,9 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
-	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 )
-
-// signingAlg is the algorithm of new signing keys: the one that every backend's library
-// accepts without being told.
-const signingAlg = "RS256"
-
-func newSigningKey(now time.Time) (seal.SigningKey, error) {
-	return tokens.NewSigningKey(rand.Reader, signingAlg, now)
-}
 
 // backdate is how far nbf lies in the past, for backends whose clock is a little behind.
 const backdate = 5 * time.Second

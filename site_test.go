@@ -162,7 +162,7 @@ func siteOver(t *testing.T, f *fakeStore) *site {
 	key := siteKey{issuer: "https://fake.example.com/oauth", store: t.Name()}
 	p := newPooledStore(f, liveLog)
 	storePool.LoadOrStore(key.store, p)
-	return newSite(key, p, nil)
+	return newSite(key, p, nil, defaultAlg)
 }
 
 // fakeSignIn is a provider that can only be warmed up.
