@@ -127,6 +127,23 @@ func (v *Vault) Follow(ctx context.Context) error {
 // unknown; the keyring that was there stays in use.
 func (v *Vault) Reload(ctx context.Context) error { return v.reload(ctx) }
 
+// ErrNoKeys says that there is no keyring yet.
+var ErrNoKeys = errors.New("vault: there are no keys yet: they are made when the site is first used")
+
+// Inspect reads the keyring as it is in the store, makes none and puts nothing to use. It
+// also returns the name of the master key that seals it. The error is ErrNoKeys or
+// unknown.
+func (v *Vault) Inspect(ctx context.Context) (*seal.Keyring, seal.KID, error) {
+	r, err := v.readRing(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, seal.KID{}, ErrNoKeys
+	}
+	if err != nil {
+		return nil, seal.KID{}, unsettled(err)
+	}
+	return r.at(v.now()), r.master, nil
+}
+
 // Loaded returns the keyring as this node last read it, or nil where it never did. It
 // asks nobody.
 func (v *Vault) Loaded() *seal.Keyring {
