@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type minter struct {
 	vault *vault.Vault
 	now   clock.Func
 	rand  io.Reader
+	log   *slog.Logger
 	last  atomic.Pointer[tokens.Signer] // of the key that was active last
 }
 
@@ -53,6 +55,13 @@ func (m *minter) mint(ctx context.Context, a *guard.Access, p *policy.Policy, r 
 	}
 	if a.Person.EmailVerified {
 		c.Email = a.Person.Email
+	}
+	c, dropped, err := signer.Fit(c)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if len(dropped) > 0 {
+		m.log.WarnContext(ctx, "claims were left out of the JWT for the MCP server, which would be too long", "claims", dropped, "sub", c.Subject)
 	}
 	jwt, err := signer.Sign(c)
 	return jwt, expires, err

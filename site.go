@@ -166,7 +166,7 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
 		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
 	})
-	m := &minter{vault: v, now: clock.System, rand: random}
+	m := &minter{vault: v, now: clock.System, rand: random, log: s.log}
 	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
