@@ -98,6 +98,42 @@ func TestSec_H07_EmergencyRotation(t *testing.T) {
 	}
 }
 
+// Another algorithm is published before it is used, so that backends which accept both
+// notice nothing; in an emergency it is used at once.
+func TestAlgorithmChange(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t)
+	text := w.caddyfile("tokens {\nbackend_jwt_alg ES256\n}\n")
+	c := w.raw(w.issuer)
+	got := c.signIn(w.resource)
+	viaOIDC, viaJOSE := goidc.New(t.Context(), w.issuer, w.resource), gojose.New(w.issuer, w.resource)
+	check := func(alg string) {
+		t.Helper()
+		token := w.jwtOf(w.resource, w.backend, got.access)
+		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+		if err != nil || parsed.Headers[0].Algorithm != alg {
+			t.Errorf("signed with %v, want %s: %v", parsed, alg, err)
+		}
+		if _, err := viaOIDC.Verify(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+		if _, err := viaJOSE.Verify(t.Context(), token); err != nil {
+			t.Error(err)
+		}
+	}
+	check("RS256")
+	w.reload(text)
+	eventually(t, "the next key is published", func() bool { return strings.Count(w.kids(), " ") == 2 })
+	check("RS256")
+	if out := keysTool(t, w.home, text); !regexp.MustCompile(`RS256 +active(?s:.*)ES256 +next`).MatchString(out) {
+		t.Errorf("keys:\n%s", out)
+	}
+	keysTool(t, w.home, text, "rotate", "--now")
+	check("ES256")
+	got = c.tokensOf(c.refresh(got.refresh))
+	check("ES256")
+}
+
 // The other node follows: its key set, its JWTs and those in its memory.
 func TestSec_H07_EmergencyRotationReachesTheOtherNode(t *testing.T) {
 	t.Parallel()
