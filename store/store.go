@@ -166,8 +166,8 @@ type Page struct {
 //
 // The zero Key says that anything may have changed: Watch calls fn with it as soon as it
 // listens, and a caller takes the end of a watch for the same. Kinds other than "grant"
-// may be left out, and so may changes made through this very handle, whose reports do no
-// harm.
+// and "keyring" may be left out, and so may changes made through this very handle, whose
+// reports do no harm. Whoever follows a keyring looks by itself, too, only later.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

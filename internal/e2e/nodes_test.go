@@ -22,6 +22,7 @@ import (
 type nodes struct {
 	*world
 	caddy [2]*caddyrun.Caddy
+	homes [2]*caddyrun.Home
 	addrs [2]string
 
 	mu   sync.Mutex
@@ -38,9 +39,8 @@ func startNodes(t *testing.T, store string) *nodes {
 	n := &nodes{world: newWorld(t), only: -1}
 	for i := range n.addrs {
 		n.addrs[i] = caddyrun.FreeAddr(t)
-		_, port, _ := net.SplitHostPort(n.addrs[i])
-		site := strings.Replace(n.site(sharedKey+store), n.origin+" {", "http://:"+port+" {", 1)
-		n.caddy[i] = caddyrun.NewHome(t).Start(t, globals("")+site)
+		n.homes[i] = caddyrun.NewHome(t)
+		n.caddy[i] = n.homes[i].Start(t, globals("")+n.nodeSite(i, sharedKey+store))
 	}
 	n.world.caddy = n.caddy[0]
 	balancer := &http.Server{Addr: n.addr, Handler: n.balancer()}
@@ -55,6 +55,12 @@ func startNodes(t *testing.T, store string) *nodes {
 		return err == nil
 	})
 	return n
+}
+
+// nodeSite is the site of one node, at an address of its own.
+func (n *nodes) nodeSite(i int, words string) string {
+	_, port, _ := net.SplitHostPort(n.addrs[i])
+	return strings.Replace(n.site(words), n.origin+" {", "http://:"+port+" {", 1)
 }
 
 // balancer forwards with the public Host, as a load balancer does.
