@@ -95,6 +95,7 @@ func (s *Service) kill(ctx context.Context, rec *vault.Record[grantRecord], reas
 	g := &rec.Value
 	g.Ended = &ended{Reason: reason, By: Trigger(reason), Time: s.Now().Unix(), Ref: s.reference(ctx), Provider: ref}
 	g.Current, g.Predecessor, g.Successor, g.Access, g.Provider = nil, nil, nil, nil, nil
+	g.PredecessorWrap, g.LeaseUntil = nil, 0
 	rec.Expires = s.Now().Add(endedLife)
 	if rec.ID == "" {
 		rec.ID = g.ID // a listing does not know it

@@ -55,4 +55,15 @@ func TestStoredRecords(t *testing.T) {
 			Provider: up, LastYes: 1767323044, Ended: &ended{Reason: "reason", Time: 1767323045, Ref: "ref"},
 		})
 	})
+	t.Run("refreshed grant", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.GoldenNamed(t, "grant-refreshed", grantKind, id, grantRecord{
+			Person: ada, Client: client, Resource: resource, Scope: "mcp offline_access", Created: 1767323045,
+			Absolute: 1775099045, Generation: 2, Current: []byte("current"), Predecessor: []byte("previous"),
+			Rotated: 1767323044, Replaced: 1767323043, Recovered: 3, Mode: modeRecovered, Address: "192.0.2.0/24", Agent: "client/1.0",
+			Access:   []accessEntry{{Hash: []byte("access"), Scope: "mcp", Expires: 1767326645, Wrap: []byte("wrap for access")}},
+			Provider: up, PredecessorWrap: []byte("wrap for previous"), LastYes: 1767323044, LeaseUntil: 1767323050123456789,
+			Ended: &ended{Reason: "reason", Time: 1767323045, Ref: "ref", By: "refresh"},
+		})
+	})
 }

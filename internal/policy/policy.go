@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
 // Policy is the resolved configuration of one mcp_oauth block.
@@ -26,6 +27,8 @@ type Policy struct {
 	Allow Allow
 	// Lifetimes bound everything that ends by itself.
 	Lifetimes Lifetimes
+	// Verify says when the provider is asked again whether somebody still may be signed in.
+	Verify provider.Verification
 	// Streams bound the answers that stay open.
 	Streams Streams
 	// RegistrationEnabled tells whether dynamic client registration is offered.

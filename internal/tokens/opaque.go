@@ -140,6 +140,16 @@ func (t Token) Verify(root seal.Root, s seal.Site) bool {
 	return hmac.Equal(want[:], b[encodedSize-macLen:])
 }
 
+// SecretLength is the length of the random part of a token, in bytes.
+const SecretLength = secretLen
+
+// Secret returns the random part. Mint makes the same token of it again, under the same
+// root and for the same type, id and generation. It is zero for the zero Token.
+func (t Token) Secret() [SecretLength]byte {
+	b, _ := decode(t.Type, t.text.Reveal())
+	return [SecretLength]byte(b[headLen : headLen+secretLen])
+}
+
 // Text returns the token as the client holds it.
 func (t Token) Text() secret.String { return t.text }
 
