@@ -74,12 +74,13 @@ var loginWords = words[Login]{
 	"support": scalar("support <e-mail or url>", checkSupport, func(l *Login) *string { return &l.Support }),
 }
 
-// tokensWords has one word for each lifetime.
+// tokensWords has one word for each lifetime, and one for the algorithm.
 var tokensWords = func() words[Tokens] {
 	ws := make(words[Tokens])
 	for _, l := range lifetimes {
 		ws[l.word] = scalar(l.word+" <duration>", l.check, l.field)
 	}
+	ws["backend_jwt_alg"] = scalar("backend_jwt_alg RS256|ES256", checkBackendAlg, func(t *Tokens) *string { return &t.BackendJWTAlg })
 	return ws
 }()
 

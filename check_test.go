@@ -82,6 +82,9 @@ var everyValue = []struct {
 		"per_session", testBase + "streams {\nper_session VALUE\n}", []string{"1", "64", "10000"}, []string{"0", "-1", "10001", "many", "064", `""`},
 	},
 	{
+		"backend_jwt_alg", testBase + "tokens {\nbackend_jwt_alg VALUE\n}", []string{"RS256", "ES256"}, []string{"rs256", "PS256", "none", "HS256", "RS256,ES256", `""`},
+	},
+	{
 		"encryption_key", testBase + "encryption_key VALUE",
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__________________________________________8"},
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==", "not-base64!", `"correct horse battery staple"`},

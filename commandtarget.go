@@ -23,6 +23,7 @@ type target interface {
 	export(w io.Writer) error
 	take(stream io.ReadSeeker) (transfer.Result, error)
 	check() ([]siteCheck, error)
+	keyTarget
 	close() error
 }
 

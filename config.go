@@ -154,7 +154,8 @@ type Login struct {
 	Support string `json:"support,omitempty"`
 }
 
-// Tokens are the lives of everything that ends by itself, in whole seconds.
+// Tokens are the lives of everything that ends by itself, in whole seconds, and how the
+// JWT is signed.
 type Tokens struct {
 	// The life of an access token; 1s to 24h. Some clients refresh five minutes before it
 	// ends, so write more than 5m. Default: 1h.
@@ -177,6 +178,12 @@ type Tokens struct {
 
 	// The life of the JWT that the MCP server receives; 1s to 10m. Default: 5m.
 	BackendJWT Duration `json:"backend_jwt,omitempty"`
+
+	// How the JWT is signed: `RS256`, which every library verifies, or `ES256`, which is
+	// smaller and quicker to make. A change comes into use a day later; both keys are
+	// published meanwhile, and MCP servers have to accept both algorithms by then.
+	// Default: `RS256`.
+	BackendJWTAlg string `json:"backend_jwt_alg,omitempty"`
 
 	// For how long a node may answer from its memory that a token is good; 0 to 5m.
 	// Default: 30s. It bounds how long a revocation on another node takes to be seen.

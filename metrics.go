@@ -16,7 +16,7 @@ import (
 // reload sets a counter back.
 var guardStats guard.Stats
 
-// The metrics of the guard. None of them has a label that a client could choose.
+// The metrics. None of them has a label that a client could choose.
 var (
 	guardRequests = prometheus.NewDesc("caddy_mcp_oauth_guard_requests_total",
 		"Requests to guarded resources by what became of them.", []string{"result"}, nil)
@@ -28,6 +28,8 @@ var (
 		"Requests with a refresh token by what became of them.", []string{"result"}, nil)
 	guardStreams = prometheus.NewDesc("caddy_mcp_oauth_guard_streams",
 		"Answers that are open now: event streams and upgraded connections.", nil, nil)
+	keyAge = prometheus.NewDesc("caddy_mcp_oauth_key_age_seconds",
+		"How long ago the keys were made that are in use: the signing key of the JWTs, and the root.", []string{"issuer", "key"}, nil)
 )
 
 // collector reads the counters when somebody asks for them.
@@ -35,7 +37,7 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, keyAge} {
 		ch <- d
 	}
 }
@@ -60,6 +62,9 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	})
 	ch <- prometheus.MustNewConstMetric(guardEntries, prometheus.GaugeValue, float64(entries))
 	ch <- prometheus.MustNewConstMetric(guardStreams, prometheus.GaugeValue, float64(streams))
+	for k, age := range keyAges() {
+		ch <- prometheus.MustNewConstMetric(keyAge, prometheus.GaugeValue, age, k.issuer, k.use)
+	}
 }
 
 // registerMetrics adds the metrics to the registry of a configuration, which all handlers

@@ -49,6 +49,9 @@ func TestMetrics(t *testing.T) {
 	h := first.load(sited("metrics.example.com"))
 	first.load(sited("metrics2.example.com"))
 	first.start()
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	admitGood(h)
 	before := gathered(t, first.ctx.GetMetricsRegistry())
 	for token, times := range map[string]int{"good": 3, "bad": 2, "": 1} {
@@ -78,6 +81,11 @@ func TestMetrics(t *testing.T) {
 	for _, gauge := range []string{"caddy_mcp_oauth_guard_cache_entries", "caddy_mcp_oauth_guard_streams"} {
 		if _, found := after[gauge]; !found {
 			t.Errorf("no %s", gauge)
+		}
+	}
+	for _, use := range []string{useSigning, useRoot} {
+		if age, found := after["caddy_mcp_oauth_key_age_seconds https://metrics.example.com/oauth "+use]; !found || age < 0 || age > 600 {
+			t.Errorf("the %s key is %v seconds old (%t)", use, age, found)
 		}
 	}
 	if after["caddy_mcp_oauth_guard_cache_entries"] < 1 {
