@@ -67,7 +67,11 @@ func withSelection(cmd *cobra.Command, what grants.Selection, out io.Writer) err
 		for _, s := range all {
 			total += s.Ended
 		}
-		_, err = fmt.Fprintf(out, "%d sessions ended\n", total)
+		sessions := "sessions"
+		if total == 1 {
+			sessions = "session"
+		}
+		_, err = fmt.Fprintf(out, "%d %s ended\n", total, sessions)
 		return err
 	})(cmd, nil)
 }
@@ -146,14 +150,21 @@ func (s *siteSession) refreshed() string {
 	if s.Refreshed.IsZero() {
 		return "never"
 	}
-	text := fmt.Sprintf("%s, %d times", stamp(s.Refreshed), s.Rotations)
+	text := stamp(s.Refreshed) + ", " + times(s.Rotations)
 	if s.Recovered > 0 {
-		text += fmt.Sprintf(", and %d times again after a lost answer", s.Recovered)
+		text += ", and again after a lost answer " + times(s.Recovered)
 	}
 	if s.Mode != "" {
 		text += "; the last was " + s.Mode
 	}
 	return text
+}
+
+func times(n uint32) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // meanings say in words why a session ended; a provider's reasons are its own.

@@ -105,7 +105,7 @@ person     tid.oid (ada[31m)
 client     dcr_x
 resource   https://mcp.example.com/mcp (mcp)
 created    2026-01-02T03:04:05Z
-refreshed  2026-01-02T04:04:05Z, 3 times, and 1 times again after a lost answer; the last was outage
+refreshed  2026-01-02T04:04:05Z, 3 times, and again after a lost answer once; the last was outage
 verified   2026-01-02T03:04:05Z
 ended      2026-01-02T05:04:05Z, by provider: the provider said AADSTS50057
 reference  abcdefgh01234567

@@ -73,7 +73,7 @@ func TestOffboardingByCommand(t *testing.T) {
 	c.over(first)
 	ref := c.over(second)
 	out := command(t, w.home, text, "session", ref)
-	if !contains(out, "person     "+w.emulator.Tenant()+"."+anna, "client     "+c.id, "refreshed  ", ", 1 times; the last was rotated",
+	if !contains(out, "person     "+w.emulator.Tenant()+"."+anna, "client     "+c.id, "refreshed  ", ", once; the last was rotated",
 		"by command: the person was revoked (person_revoked)", "reference  "+ref) || strings.Count(out, "session ") != 1 {
 		t.Errorf("session:\n%s", out)
 	}
@@ -111,7 +111,7 @@ func TestRevokeCommand(t *testing.T) {
 			args[1] = c.id
 		}
 		got := c.signIn(w.resource)
-		if out := command(t, w.home, text, append([]string{"revoke"}, args...)...); out != "1 sessions ended\n" {
+		if out := command(t, w.home, text, append([]string{"revoke"}, args...)...); out != "1 session ended\n" {
 			t.Errorf("revoke %v: %q", args, out)
 		}
 		c.over(got)
@@ -135,7 +135,7 @@ func TestRevokeWithoutServer(t *testing.T) {
 	c := w.raw(w.issuer)
 	got := c.signIn(w.resource)
 	w.caddy.Stop(t)
-	if out := command(t, w.home, text, "revoke", "--all"); out != "1 sessions ended\n" {
+	if out := command(t, w.home, text, "revoke", "--all"); out != "1 session ended\n" {
 		t.Errorf("revoke: %q", out)
 	}
 	ref := ""
@@ -224,6 +224,24 @@ func TestRevocationReachesTheOtherNode(t *testing.T) {
 		c.over(got)
 		n.works(n.resource, c.signIn(n.resource).access)
 	}
+}
+
+// A stream on one node ends when its session is revoked on the other, and the backend hears
+// of it.
+func TestRevocationCutsStreamsOfTheOtherNode(t *testing.T) {
+	t.Parallel()
+	server, w := redistest.Start(t), newWorld(t)
+	s := &streamer{events: make(chan string), gone: make(chan struct{})}
+	w.backend = record(t, s)
+	n := startNodesIn(t, w, "store redis redis://"+server.Addr+"\n")
+	n.to(1)
+	c := n.raw(n.issuer)
+	got := c.signIn(n.resource)
+	stream := n.listen(n.ctx, http.MethodGet, got.access)
+	s.say(t, stream, "one")
+	command(t, n.caddy[0].Home, n.texts[0], "revoke", "--client", c.id)
+	receive(t, s.gone, "the backend hears of the end")
+	ends(t, stream)
 }
 
 // H10: a server that the configuration names learns what a token of its resource stands

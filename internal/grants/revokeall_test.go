@@ -448,6 +448,27 @@ func TestStandsIsOneRead(t *testing.T) {
 	}
 }
 
+// An access token that was revoked alone is not given again to whoever lost the answer.
+func TestRevokedAccessTokenIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first := n.signIn(t)
+	second, err := n.refresh(t, text(*first.Refresh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := n.Revoke(t.Context(), client, text(second.Access)); err != nil || done != RevokedAccess {
+		t.Fatal(done, err)
+	}
+	again, err := n.refresh(t, text(*first.Refresh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.accepts(t, second) || !n.accepts(t, again) || text(*again.Refresh) != text(*second.Refresh) {
+		t.Error("the answer holds the revoked token, or another refresh token")
+	}
+}
+
 // Two revocations at once are both in force.
 func TestRevocationsAtOnce(t *testing.T) {
 	t.Parallel()
