@@ -35,7 +35,13 @@ const sharedKey = "encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n
 // startNodes starts two servers with the words of a store.
 func startNodes(t *testing.T, store string) *nodes {
 	t.Helper()
-	n := &nodes{world: newWorld(t), only: -1}
+	return newWorld(t).startNodes(t, store)
+}
+
+// startNodes starts two servers of w with the words of a store.
+func (w *world) startNodes(t *testing.T, store string) *nodes {
+	t.Helper()
+	n := &nodes{world: w, only: -1}
 	for i := range n.addrs {
 		n.addrs[i] = caddyrun.FreeAddr(t)
 		_, port, _ := net.SplitHostPort(n.addrs[i])
