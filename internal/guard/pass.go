@@ -22,7 +22,6 @@ type Pass struct {
 	answers       [len(answers)]string
 
 	stream stream
-	ctx    passContext
 	writer Writer
 }
 
@@ -30,8 +29,7 @@ type Pass struct {
 func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
 	p.authorization[0] = e.get(textAuthorization)
-	p.ctx.parent = req.HTTP.Context()
-	p.stream.record, p.stream.ctx = e.record, &p.ctx
+	p.stream.ctx.parent = req.HTTP.Context()
 	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
 		return nil, errStreams
 	}
@@ -43,7 +41,7 @@ func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 func (p *Pass) mayOpen(req Request) bool {
 	limit := p.target.Policy.Streams.PerSession
 	if req.HTTP.Method == http.MethodGet {
-		return p.guard.streams.enter(&p.stream, p.entry.grant, limit)
+		return p.guard.streams.enter(&p.stream, p.entry.record, p.entry.grant, limit)
 	}
 	return !p.guard.streams.full(p.entry.record, limit)
 }
@@ -102,7 +100,7 @@ func (p *Pass) Close() {
 		dropUnannounced(p.writer.Header())
 	}
 	p.guard.streams.leave(&p.stream)
-	p.ctx.cancel()
+	p.stream.ctx.cancel()
 }
 
 // Cut tells whether the registry ended the answer, which then is complete as it is.
