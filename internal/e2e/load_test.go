@@ -121,6 +121,45 @@ func (l *load) end() {
 	l.workers.Wait()
 }
 
+// awaitWork waits until the clients have done so much more of each kind.
+func (l *load) awaitWork(more [kinds]int64) {
+	l.w.t.Helper()
+	for kind := range more {
+		more[kind] += l.done[kind].Load()
+	}
+	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for kind := range more {
+		for l.done[kind].Load() < more[kind] {
+			select {
+			case <-again.C:
+			case <-deadline:
+				l.end()
+				l.w.t.Fatalf("the clients are stuck: %v\n%s", l.failures, l.w.caddy.Output())
+			}
+		}
+	}
+}
+
+// check reports every failure, after each session was used once more. The clients have
+// ended.
+func (l *load) check() {
+	l.w.t.Helper()
+	for range len(l.tokens) {
+		if err := l.refreshOne(); err != nil {
+			l.failed(err)
+		}
+	}
+	for range len(l.tokens) {
+		if err := l.call(); err != nil {
+			l.failed(err)
+		}
+	}
+	for _, f := range l.failures {
+		l.w.t.Error(f)
+	}
+}
+
 func (l *load) failed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,7 +224,7 @@ func (l *load) call() error {
 }
 
 func (l *load) use(token string) error {
-	return l.post(l.w.resource, "application/json", token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, &struct{}{})
+	return l.post(l.w.resource, "application/json", token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil)
 }
 
 func (l *load) token(client string, form url.Values) (*session, error) {
@@ -200,7 +239,7 @@ func (l *load) token(client string, form url.Values) (*session, error) {
 	return &session{client: client, tokens: tokens{access: got.Access, refresh: got.Refresh}}, err
 }
 
-// post wants an answer of 200 or 201 with JSON. What is under way when the clients end may
+// post wants an answer of 200 or 201, and JSON where there is a place for it. What is under way when the clients end may
 // finish: half of a refresh would look like a thief's.
 func (l *load) post(target, contentType, token, body string, into any) error {
 	ctx := context.WithoutCancel(l.ctx)
@@ -224,6 +263,9 @@ func (l *load) post(target, contentType, token, body string, into any) error {
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
 		return fmt.Errorf("%s: %d %s", req.URL.Path, resp.StatusCode, text)
+	}
+	if into == nil {
+		return nil
 	}
 	return json.Unmarshal(text, into)
 }

@@ -81,14 +81,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	took := time.Since(began).Seconds()
 	r.end()
 	r.checkStreams("at the end")
-	for range len(r.tokens) {
-		if err := r.refreshOne(); err != nil {
-			r.failed(err)
-		}
-	}
-	for _, f := range r.failures {
-		t.Error(f)
-	}
+	r.check()
 	t.Logf("%d reloads in %.1f s; in a second: %.1f logins, %.1f refreshes, %.1f calls", reloads, took,
 		float64(r.done[logins].Load())/took, float64(r.done[refreshes].Load())/took, float64(r.done[calls].Load())/took)
 	if t.Failed() {
@@ -203,25 +196,6 @@ func (r *reloading) checkStreams(text string) {
 	for i, s := range r.streams {
 		if got, err := heard(s); err != nil || got != text {
 			r.w.t.Fatalf("%s: stream %d: %q, %v\n%s", text, i, got, err, r.w.caddy.Output())
-		}
-	}
-}
-
-// awaitWork waits until the clients have done so much more of each kind.
-func (r *reloading) awaitWork(more [kinds]int64) {
-	r.w.t.Helper()
-	for kind := range more {
-		more[kind] += r.done[kind].Load()
-	}
-	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
-	defer again.Stop()
-	for kind := range more {
-		for r.done[kind].Load() < more[kind] {
-			select {
-			case <-again.C:
-			case <-deadline:
-				r.w.t.Fatalf("the clients are stuck: %v\n%s", r.failures, r.w.caddy.Output())
-			}
 		}
 	}
 }
