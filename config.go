@@ -60,6 +60,10 @@ type ForwardHeader struct {
 // Streams bound the answers that stay open: event streams (text/event-stream) and
 // connections that were upgraded.
 type Streams struct {
+	// What a stream ends with at the latest: `session` lets it outlive its access token for
+	// as long as the sign-in stands, `token` ends it when that token ends. Default: `session`.
+	Until string `json:"until,omitempty"`
+
 	// How long one stream may stay open; 1s to 24h. A client opens the next one and shows
 	// its token again. Default: 1h.
 	MaxAge Duration `json:"max_age,omitempty"`
