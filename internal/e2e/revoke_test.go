@@ -233,7 +233,7 @@ func TestRevocationCutsStreamsOfTheOtherNode(t *testing.T) {
 	server, w := redistest.Start(t), newWorld(t)
 	s := &streamer{events: make(chan string), gone: make(chan struct{})}
 	w.backend = record(t, s)
-	n := startNodesIn(t, w, "store redis redis://"+server.Addr+"\n")
+	n := w.startNodes(t, "store redis redis://"+server.Addr+"\n")
 	n.to(1)
 	c := n.raw(n.issuer)
 	got := c.signIn(n.resource)

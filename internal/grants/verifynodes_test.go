@@ -317,6 +317,31 @@ func TestNoIsWrittenOverChanges(t *testing.T) {
 	})
 }
 
+// The end of a grant is written even when the store does not answer at once.
+func TestSec_I08_NoIsWrittenAfterAFault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := every(t)
+		faulty := &flaky{Store: a.store, kind: "grant"}
+		n := nodeOn(t, faulty, a.clock, a.provider)
+		n.terms = a.terms
+		i := n.signIn(t)
+		n.clock.Advance(31 * time.Minute)
+		n.provider.fail = gone
+		n.provider.during = func() {
+			faulty.mu.Lock()
+			defer faulty.mu.Unlock()
+			faulty.before = 3
+		}
+		_, err := n.use(t, i)
+		wantCode(t, err, oauth.InvalidToken)
+		n.wantCalls(t, 1)
+		if n.grant(t, i).Ended == nil {
+			t.Error("the grant goes on")
+		}
+	})
+}
+
 // A check keeps the data key, so whoever could open the provider's token still can.
 func TestCheckKeepsTheDataKey(t *testing.T) {
 	t.Parallel()
