@@ -97,7 +97,7 @@ func (in *instance) useSite() error {
 		if err != nil {
 			return nil, err
 		}
-		return newSite(key, st.(*pooledStore), in.masters), nil
+		return newSite(key, st.(*pooledStore), in.masters, in.alg), nil
 	})
 	if err != nil {
 		return err

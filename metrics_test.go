@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 )
 
@@ -49,6 +50,9 @@ func TestMetrics(t *testing.T) {
 	h := first.load(sited("metrics.example.com"))
 	first.load(sited("metrics2.example.com"))
 	first.start()
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	admitGood(h)
 	before := gathered(t, first.ctx.GetMetricsRegistry())
 	for token, times := range map[string]int{"good": 3, "bad": 2, "": 1} {
@@ -78,6 +82,11 @@ func TestMetrics(t *testing.T) {
 	for _, gauge := range []string{"caddy_mcp_oauth_guard_cache_entries", "caddy_mcp_oauth_guard_streams"} {
 		if _, found := after[gauge]; !found {
 			t.Errorf("no %s", gauge)
+		}
+	}
+	for _, use := range []string{useSigning, useRoot} {
+		if age, found := after["caddy_mcp_oauth_key_age_seconds https://metrics.example.com/oauth "+use]; !found || age < 0 || age > 600 {
+			t.Errorf("the %s key is %v seconds old (%t)", use, age, found)
 		}
 	}
 	if after["caddy_mcp_oauth_guard_cache_entries"] < 1 {
@@ -140,5 +149,32 @@ func TestRefreshMetrics(t *testing.T) {
 	}
 	if _, there := after[name+"of a stranger's choice"]; there {
 		t.Error("a label that is none of ours")
+	}
+}
+
+// Sessions that were ended are counted by who or what ended them, and requests to revoke by
+// what became of them.
+func TestEndMetrics(t *testing.T) {
+	const ended, revoked = "caddy_mcp_oauth_sessions_ended_total ", "caddy_mcp_oauth_revoke_total "
+	c := newConfiguration(t)
+	c.load(sited("endings.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, e := range []event.Event{
+		{Kind: event.GrantEnded, Mode: grants.ReasonByClient}, {Kind: event.GrantEnded, Mode: grants.ReasonAll},
+		{Kind: event.GrantEnded, Mode: grants.ReasonReuse}, {Kind: event.GrantEnded, Mode: grants.ReasonPolicy},
+		{Kind: event.GrantEnded, Mode: "whatever a provider says"},
+		{Kind: event.TokenRevoked, Mode: "refresh_token"}, {Kind: event.TokenRevoked, Mode: "access_token"},
+		{Kind: event.RevocationRefused, Mode: "other_client"}, {Kind: event.RevocationRefused, Mode: "request"},
+	} {
+		endCounter{}.Emit(t.Context(), e)
+	}
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, name := range []string{
+		ended + "client", ended + "command", ended + "reuse", ended + "policy", ended + "provider",
+		revoked + "refresh_token", revoked + "access_token", revoked + "other_client",
+	} {
+		if got := after[name] - before[name]; got != 1 {
+			t.Errorf("%s grew by %v, want 1", name, got)
+		}
 	}
 }

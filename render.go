@@ -33,7 +33,7 @@ func (s *settings) render(options string) {
 			s.rules.Window,
 		}),
 		"login":   canonical([]string{s.title, s.support}),
-		"tokens":  canonical(p.Lifetimes),
+		"tokens":  canonical([]any{p.Lifetimes, s.alg}),
 		"streams": canonical(p.Streams),
 	}
 	p.Fingerprint = digest(canonical(s.words))

@@ -27,7 +27,9 @@ type settings struct {
 	// masters are the master keys of the configuration; none means that the store makes
 	// its own.
 	masters []seal.Master
-	rules   clients.Rules
+	// alg is the algorithm of new signing keys.
+	alg   string
+	rules clients.Rules
 	// title and support are the texts of the login block; may be empty.
 	title, support string
 	store          store.Opener
@@ -51,7 +53,7 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 		return nil, err
 	}
 	r := &resolver{repl: caddy.NewReplacer()}
-	s := &settings{policy: r.policy(h), masters: r.masters(h.EncryptionKey), rules: r.rules(h)}
+	s := &settings{policy: r.policy(h), masters: r.masters(h.EncryptionKey), alg: r.backendAlg(h.Tokens), rules: r.rules(h)}
 	options := r.options(h.StoreRaw)
 	if h.Login != nil {
 		s.title = r.optional("login: title", h.Login.Title, checkText)
@@ -61,6 +63,9 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 		return nil, r.err
 	}
 	if err := checkPolicy(s.policy); err != nil {
+		return nil, err
+	}
+	if err := checkIntrospection(s.policy, s.rules.Static); err != nil {
 		return nil, err
 	}
 	s.rules.Scopes = s.policy.AllScopes()
