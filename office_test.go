@@ -100,7 +100,7 @@ func (o *office) node(t *testing.T, s store.Store) *officeNode {
 		Changed: func(id tokens.ID) { n.guard.Changed(grants.RecordID(id)) },
 	})
 	terms := func() *grants.Terms { return &grants.Terms{Policy: o.policy, Provider: o.signIn} }
-	m := &minter{vault: v, now: o.clock.Now, rand: rand.Reader}
+	m := &minter{vault: v, now: o.clock.Now, rand: rand.Reader, log: slog.New(slog.DiscardHandler)}
 	n.guard = guard.New(guard.Config{Grants: lookup{n.grants}, Verifier: verifier{n.grants, terms}, Mint: m.mint, Now: o.clock.Now})
 	n.target = guard.NewTarget(o.policy, o.policy.Resources[0])
 	n.target.Provider = o.signIn

@@ -21,7 +21,7 @@ import (
 // together, and a provider that accepts each of its tokens once is never shown an old one.
 func TestSec_G11_OneCheckOverAllNodes(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		synctest.Test(t, func(t *testing.T) {
 			a := every(t)
 			a.provider.strict = true
