@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // maxStreams bounds what one session may hold open.
 const maxStreams = 10_000
 
 func checkStreamAge(v string) error {
-	d, err := parseDuration(v)
+	d, err := surface.ParseDuration(v)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 	if s.provider, err = h.loadProvider(ctx); err != nil {
 		return nil, err
 	}
+	s.policy.Verify = s.provider.Verification()
 	s.render(options)
 	return s, nil
 }
@@ -124,7 +125,7 @@ func (r *resolver) list(where string, raw []string, check func(string) error) []
 }
 
 func (r *resolver) duration(where string, raw Duration, check func(string) error) time.Duration {
-	d, err := parseDuration(r.value(where, string(raw), check))
+	d, err := surface.ParseDuration(r.value(where, string(raw), check))
 	r.fail(where, err)
 	return d
 }

@@ -181,6 +181,7 @@ var cannotContradict = map[string]string{
 	"provider.oidc.issuer":         "what is at discovery_url is known when it is read",
 	"provider.oidc.prompt":         "it goes with every other word",
 	"provider.oidc.scopes":         "a list without openid is wrong by itself",
+	"provider.oidc.verify_account": "only the provider's answer shows whether it can be asked again",
 
 	"store.file":               "see store",
 	"store.memory":             "see store",

@@ -92,6 +92,14 @@ type Opener interface {
 	Open(ctx context.Context, env Env) (Store, error)
 }
 
+// Reopener is an Opener whose records are elsewhere, on a server: its store may be closed
+// and opened again at any time, and nothing is lost by that.
+type Reopener interface {
+	Opener
+	// Reopens does nothing; it is there to be implemented.
+	Reopens()
+}
+
 // Env is what a store gets from its surroundings.
 type Env struct {
 	// Now is the clock by which records expire.

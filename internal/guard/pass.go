@@ -16,19 +16,21 @@ type Pass struct {
 	guard  *Guard
 	began  time.Time
 	origin string
+	token  string
 	// authorization is the header for the backend. Its array is the request's own: later
 	// handlers may change values in place.
 	authorization [1]string
 	answers       [len(answers)]string
 
-	stream stream
-	ctx    passContext
-	writer Writer
+	stream  stream
+	ctx     passContext
+	writer  Writer
+	request http.Request
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
-func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
+func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: first(req.HTTP.Header["Origin"]), token: token}
 	p.authorization[0] = e.get(textAuthorization)
 	p.ctx.parent = req.HTTP.Context()
 	p.stream.record, p.stream.ctx = e.record, &p.ctx
@@ -38,12 +40,20 @@ func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 	return p, nil
 }
 
+// first is the first value of a header whose canonical name is known.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
 // mayOpen tells whether the grant may open one more stream. A GET that accepts an event
 // stream is going to be one and counts from now on; a POST may be answered at once.
 func (p *Pass) mayOpen(req Request) bool {
 	limit := p.target.Policy.Streams.PerSession
 	if req.HTTP.Method == http.MethodGet {
-		return p.guard.streams.enter(&p.stream, p.entry.grant, limit)
+		return p.enter(limit)
 	}
 	return !p.guard.streams.full(p.entry.record, limit)
 }

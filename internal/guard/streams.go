@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
 // Streams is the registry of answers that stay open, by grant. The zero value is ready
@@ -25,6 +27,10 @@ type Streams struct {
 type session struct {
 	grant   [16]byte
 	streams map[*stream]struct{}
+	// key is the data key of the grant, where the provider can be asked by it; gen is of
+	// the token that brought it.
+	key seal.Key
+	gen uint32
 	// suspect tells that the grant has changed and is to be looked at soon.
 	suspect bool
 	// unknown counts the checks in a row that had no outcome.
@@ -37,6 +43,9 @@ type stream struct {
 	ctx    *passContext
 	timer  *time.Timer
 	cut    atomic.Bool
+	// entered tells that the stream was in the registry: most requests never are, and take
+	// no lock to leave it.
+	entered atomic.Bool
 }
 
 // end ends the stream.
@@ -78,12 +87,16 @@ func (s *Streams) enter(st *stream, grant [16]byte, limit int) bool {
 	}
 	s.open[st.record] = o
 	o.streams[st] = struct{}{}
+	st.entered.Store(true)
 	s.total.Add(1)
 	return true
 }
 
 // leave takes a stream out of the registry.
 func (s *Streams) leave(st *stream) {
+	if !st.entered.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.open[st.record]

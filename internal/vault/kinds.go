@@ -10,5 +10,5 @@ const KeyringKind store.Kind = keyringKind
 // Kinds are all kinds of records that a site can have, the keyring first: whoever copies
 // or counts a whole store goes by it. A new kind is added here, too.
 func Kinds() []store.Kind {
-	return []store.Kind{keyringKind, "client", "login", "code", "grant"}
+	return []store.Kind{keyringKind, "client", "login", "code", "grant", "person", "epoch"}
 }

@@ -55,7 +55,14 @@ const writeGolden = "MCPOAUTH_WRITE_GOLDEN"
 // the records of people who upgrade.
 func Golden[T any](t *testing.T, k vault.Kind[T], id string, want T) {
 	t.Helper()
-	path := filepath.Join("testdata", string(k.Name)+".golden.json")
+	GoldenNamed(t, string(k.Name), k, id, want)
+}
+
+// GoldenNamed is Golden for the fixture testdata/<name>.golden.json: a kind has several
+// once it has got new members.
+func GoldenNamed[T any](t *testing.T, name string, k vault.Kind[T], id string, want T) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden.json")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if os.Getenv(writeGolden) == "" {
 			t.Fatalf("no fixture %s; set %s=1 to make it", path, writeGolden)
