@@ -17,16 +17,19 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "mcp-oauth",
-		Usage: "store export|import|check | keys [rotate]",
+		Usage: "store export|import|check | keys [rotate] | revoke | session",
 		Short: "Looks after the state of mcp_oauth sites",
 		Long: `
 Copies, restores and checks the state of mcp_oauth sites: registrations, grants
-and keys, always sealed. Lists their keys and replaces them.
+and keys, always sealed. Lists their keys and replaces them. Ends sessions, and
+explains how they ended.
 
 A store that a running server has open is reached through the server's admin API;
 otherwise the command opens the store that the configuration names. Run it with
 the environment of the server, since a configuration may take secrets from there.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(storeCommand(), keysCommand()) },
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(storeCommand(), keysCommand(), revokeCommand(), sessionCommand())
+		},
 	})
 }
 

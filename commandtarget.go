@@ -24,6 +24,7 @@ type target interface {
 	take(stream io.ReadSeeker) (transfer.Result, error)
 	check() ([]siteCheck, error)
 	keyTarget
+	sessionTarget
 	close() error
 }
 
@@ -153,8 +154,8 @@ func (o *localStore) take(stream io.ReadSeeker) (transfer.Result, error) {
 
 func (o *localStore) check() ([]siteCheck, error) { return o.sel.check(context.Background()) }
 
-// close writes what is to be audited, and ends the store. The sites are left to the end of
-// the process.
+// close ends the store, after what the audit trails still have to write. The sites are left
+// to the end of the process.
 func (o *localStore) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
 	defer cancel()

@@ -30,6 +30,10 @@ var (
 		"Requests with a refresh token by what became of them.", []string{"result"}, nil)
 	guardStreams = prometheus.NewDesc("caddy_mcp_oauth_guard_streams",
 		"Answers that are open now: event streams and upgraded connections.", nil, nil)
+	endings = prometheus.NewDesc("caddy_mcp_oauth_sessions_ended_total",
+		"Sessions that ended before their time, by who or what ended them.", []string{"by"}, nil)
+	revocations = prometheus.NewDesc("caddy_mcp_oauth_revoke_total",
+		"Requests to revoke a token of a session that is known, by what became of them.", []string{"result"}, nil)
 	keyAge = prometheus.NewDesc("caddy_mcp_oauth_key_age_seconds",
 		"How long ago the keys were made that are in use: the signing key of the JWTs, and the root.", []string{"issuer", "key"}, nil)
 )
@@ -39,7 +43,7 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, accountChecks, keyAge} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, accountChecks, endings, revocations, keyAge} {
 		ch <- d
 	}
 }
@@ -55,6 +59,12 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for i, r := range accountResults {
 		ch <- prometheus.MustNewConstMetric(accountChecks, prometheus.CounterValue, float64(accountCounts[i].Load()), r)
+	}
+	for i, by := range endTriggers {
+		ch <- prometheus.MustNewConstMetric(endings, prometheus.CounterValue, float64(endCounts[i].Load()), by)
+	}
+	for i, r := range revokeResults {
+		ch <- prometheus.MustNewConstMetric(revocations, prometheus.CounterValue, float64(revokeCounts[i].Load()), r)
 	}
 	ch <- prometheus.MustNewConstHistogram(guardDuration, count, sum, buckets)
 	entries, streams := 0, 0

@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 )
 
@@ -148,5 +149,32 @@ func TestRefreshMetrics(t *testing.T) {
 	}
 	if _, there := after[name+"of a stranger's choice"]; there {
 		t.Error("a label that is none of ours")
+	}
+}
+
+// Sessions that were ended are counted by who or what ended them, and requests to revoke by
+// what became of them.
+func TestEndMetrics(t *testing.T) {
+	const ended, revoked = "caddy_mcp_oauth_sessions_ended_total ", "caddy_mcp_oauth_revoke_total "
+	c := newConfiguration(t)
+	c.load(sited("endings.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, e := range []event.Event{
+		{Kind: event.GrantEnded, Mode: grants.ReasonByClient}, {Kind: event.GrantEnded, Mode: grants.ReasonAll},
+		{Kind: event.GrantEnded, Mode: grants.ReasonReuse}, {Kind: event.GrantEnded, Mode: grants.ReasonPolicy},
+		{Kind: event.GrantEnded, Mode: "whatever a provider says"},
+		{Kind: event.TokenRevoked, Mode: "refresh_token"}, {Kind: event.TokenRevoked, Mode: "access_token"},
+		{Kind: event.RevocationRefused, Mode: "other_client"}, {Kind: event.RevocationRefused, Mode: "request"},
+	} {
+		endCounter{}.Emit(t.Context(), e)
+	}
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, name := range []string{
+		ended + "client", ended + "command", ended + "reuse", ended + "policy", ended + "provider",
+		revoked + "refresh_token", revoked + "access_token", revoked + "other_client",
+	} {
+		if got := after[name] - before[name]; got != 1 {
+			t.Errorf("%s grew by %v, want 1", name, got)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type nodes struct {
 	caddy [2]*caddyrun.Caddy
 	homes [2]*caddyrun.Home
 	addrs [2]string
+	texts [2]string // their Caddyfiles
 
 	mu   sync.Mutex
 	next int
@@ -36,11 +37,17 @@ const sharedKey = "encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n
 // startNodes starts two servers with the words of a store.
 func startNodes(t *testing.T, store string) *nodes {
 	t.Helper()
-	n := &nodes{world: newWorld(t), only: -1}
+	return startNodesIn(t, newWorld(t), store)
+}
+
+func startNodesIn(t *testing.T, w *world, store string) *nodes {
+	t.Helper()
+	n := &nodes{world: w, only: -1}
 	for i := range n.addrs {
 		n.addrs[i] = caddyrun.FreeAddr(t)
 		n.homes[i] = caddyrun.NewHome(t)
-		n.caddy[i] = n.homes[i].Start(t, globals("")+n.nodeSite(i, sharedKey+store))
+		n.texts[i] = globals("") + n.nodeSite(i, sharedKey+store)
+		n.caddy[i] = n.homes[i].Start(t, n.texts[i])
 	}
 	n.world.caddy = n.caddy[0]
 	balancer := &http.Server{Addr: n.addr, Handler: n.balancer()}

@@ -28,6 +28,11 @@ type Session struct {
 	Refreshed time.Time `json:"refreshed,omitzero"`
 	// Rotations is how often the refresh token was replaced.
 	Rotations uint32 `json:"rotations"`
+	// Recovered is how often it was replaced again, because the answer was lost, Mode how the
+	// last change came about, and Address the network of whoever made it, cut short.
+	Recovered uint32 `json:"recovered,omitempty"`
+	Mode      string `json:"mode,omitempty"`
+	Address   string `json:"address,omitempty"`
 	// Checked is when the provider last vouched for the person.
 	Checked time.Time `json:"checked,omitzero"`
 	// Expires is when the grant ends unless it is refreshed before; of an ended one, when
@@ -115,7 +120,7 @@ func (s *Service) session(rec *vault.Record[grantRecord]) Session {
 	g.alive(s.Now())
 	out := Session{
 		Grant: g.ID, Person: g.Person.Subject, Username: g.Person.Username, Client: g.Client, Resource: g.Resource, Scope: g.Scope,
-		Created: moment(g.Created), Refreshed: moment(g.Rotated), Rotations: max(g.Generation, 1) - 1, Checked: moment(g.LastYes),
+		Created: moment(g.Created), Refreshed: moment(g.Rotated), Rotations: max(g.Generation, 1) - 1, Recovered: g.Recovered, Mode: g.Mode, Address: g.Address, Checked: moment(g.LastYes),
 		Expires: rec.Expires.UTC(), AccessTokens: len(g.Access),
 	}
 	if out.Grant == "" {

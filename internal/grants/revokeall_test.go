@@ -361,6 +361,61 @@ func TestRevocationAfterALostNumber(t *testing.T) {
 	}
 }
 
+// The same where a failover has brought an older state of it back.
+func TestRevocationAfterARolledBackNumber(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	if _, err := n.RevokeAll(t.Context(), Selection{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	old, err := vault.Get(t.Context(), n.Vault, epochKind, epochID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := old.Value
+	for range 3 {
+		if _, err := n.RevokeAll(t.Context(), Selection{All: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issued := n.signInAs(t, ada, asking(client, resource))
+	if old, err = vault.Get(t.Context(), n.Vault, epochKind, epochID); err == nil {
+		old.Value = before
+		err = vault.Update(t.Context(), n.Vault, epochKind, old)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.clock.Advance(time.Second)
+	if got, err := n.RevokeAll(t.Context(), Selection{Person: ada.Subject}); err != nil || got != 1 || n.accepts(t, issued) {
+		t.Errorf("%d ended, %v", got, err)
+	}
+}
+
+// beforeList calls a function once, before the first listing.
+type beforeList struct {
+	store.Store
+	once sync.Once
+	do   func()
+}
+
+func (b *beforeList) List(ctx context.Context, q store.Query) (store.Page, error) {
+	b.once.Do(b.do)
+	return b.Store.List(ctx, q)
+}
+
+// Whoever signs in while the command is still at work stays signed in.
+func TestNewSignInDuringRevocation(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.signInAs(t, ada, asking(client, resource))
+	var issued *Issued
+	other := nodeOn(t, &beforeList{Store: n.store, do: func() { issued = n.signInAs(t, ada, asking(client, resource)) }}, n.clock, n.provider)
+	if got, err := other.RevokeAll(t.Context(), Selection{All: true}); err != nil || got != 1 || !n.accepts(t, issued) {
+		t.Errorf("%d ended, %v", got, err)
+	}
+}
+
 // Many clients are revoked one after the other; the record stays small and the latest
 // count.
 func TestMarksAreBounded(t *testing.T) {
@@ -390,6 +445,27 @@ func TestStandsIsOneRead(t *testing.T) {
 	n, c, issued := counted(t)
 	if _, err := n.refresh(t, text(*issued.Refresh)); err != nil || c.gets.Load() != 2 {
 		t.Errorf("%d reads, %v; want one of the grant and one of the numbers", c.gets.Load(), err)
+	}
+}
+
+// An access token that was revoked alone is not given again to whoever lost the answer.
+func TestRevokedAccessTokenIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first := n.signIn(t)
+	second, err := n.refresh(t, text(*first.Refresh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := n.Revoke(t.Context(), client, text(second.Access)); err != nil || done != RevokedAccess {
+		t.Fatal(done, err)
+	}
+	again, err := n.refresh(t, text(*first.Refresh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.accepts(t, second) || !n.accepts(t, again) || text(*again.Refresh) != text(*second.Refresh) {
+		t.Error("the answer holds the revoked token, or another refresh token")
 	}
 }
 

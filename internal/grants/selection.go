@@ -15,11 +15,11 @@ import (
 // Selection says whose grants are meant; exactly one member is set.
 type Selection struct {
 	// Person is the sub of the JWT, an Entra object id, a user name or an e-mail address.
-	Person string
-	Client string
+	Person string `json:"person,omitempty"`
+	Client string `json:"client,omitempty"`
 	// Resource is the URL of a protected resource.
-	Resource string
-	All      bool
+	Resource string `json:"resource,omitempty"`
+	All      bool   `json:"all,omitempty"`
 }
 
 // errSelection says that a Selection means nobody, or too many.
