@@ -116,6 +116,10 @@ var everyValue = []struct {
 		[]string{"dcr_x", "DCR_x", "https://a.example.com/client.json", "HTTP://a", `"a b"`, `""`, "bü", strings.Repeat("x", 256)},
 	},
 	{
+		"introspect", "resource https://mcp.example.com/mcp {\nintrospect VALUE\n}\n" + testProvider + "client VALUE {\nsecret s3cret\n}",
+		[]string{"payroll"}, []string{"dcr_x", "https://a.example.com/client.json", `"a b"`, `""`},
+	},
+	{
 		"name", testBase + "client a {\nname VALUE\nredirect_uri https://a.example.com/cb\n}", []string{`"Build server"`}, []string{`""`},
 	},
 	{

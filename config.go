@@ -33,6 +33,10 @@ type Resource struct {
 	// Default: the URL of the resource.
 	Audience string `json:"audience,omitempty"`
 
+	// Clients (by `client`, each with a secret) that may ask at `introspect` what a token of
+	// this resource stands for (RFC 7662). Default: none, and then there is no such endpoint.
+	Introspect []string `json:"introspect,omitempty"`
+
 	// Headers that tell the MCP server who the person is, beside the JWT. Default: none.
 	Forward *Forward `json:"forward,omitempty"`
 }
@@ -111,7 +115,8 @@ type Client struct {
 	Secret []string `json:"secret,omitempty"`
 
 	// Where answers may go. Compared exactly, but for the port of a loopback address
-	// (RFC 8252 §7.3). At least one is required.
+	// (RFC 8252 §7.3). At least one is required, but for a client that has a secret and
+	// that a resource names by `introspect`.
 	RedirectURI []string `json:"redirect_uri,omitempty"`
 }
 

@@ -111,6 +111,9 @@ func (in *instance) buildServer() error {
 	if in.signIn, err = in.site.provider(in.provider); err != nil {
 		return err
 	}
+	for _, t := range in.targets {
+		t.Provider = in.signIn
+	}
 	look, err := pages.New(pages.Config{Title: in.title, Support: in.support})
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ var (
 		"Time that the guard itself took for a request, without the server behind it.", nil, nil)
 	guardEntries = prometheus.NewDesc("caddy_mcp_oauth_guard_cache_entries",
 		"Tokens about which this node need not ask the store.", nil, nil)
+	refreshes = prometheus.NewDesc("caddy_mcp_oauth_refresh_total",
+		"Requests with a refresh token by what became of them.", []string{"result"}, nil)
 	guardStreams = prometheus.NewDesc("caddy_mcp_oauth_guard_streams",
 		"Answers that are open now: event streams and upgraded connections.", nil, nil)
 )
@@ -33,7 +35,7 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes} {
 		ch <- d
 	}
 }
@@ -44,6 +46,9 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(guardRequests, prometheus.CounterValue, float64(guardStats.Count(r)), r.String())
 	}
 	count, sum, buckets := guardStats.Histogram()
+	for i, r := range refreshResults {
+		ch <- prometheus.MustNewConstMetric(refreshes, prometheus.CounterValue, float64(refreshCounts[i].Load()), r)
+	}
 	ch <- prometheus.MustNewConstHistogram(guardDuration, count, sum, buckets)
 	entries, streams := 0, 0
 	sitePool.Range(func(_, value any) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 )
 
@@ -81,5 +82,37 @@ func TestMetrics(t *testing.T) {
 	}
 	if after["caddy_mcp_oauth_guard_cache_entries"] < 1 {
 		t.Error("the token that passed is not counted")
+	}
+}
+
+// Every result of a refresh is counted once, by a label that no client chooses.
+func TestRefreshMetrics(t *testing.T) {
+	const name = "caddy_mcp_oauth_refresh_total "
+	c := newConfiguration(t)
+	c.load(sited("refreshes.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, e := range []event.Event{
+		{Kind: event.Refreshed, Mode: "rotated"},
+		{Kind: event.Refreshed, Mode: "unchecked"},
+		{Kind: event.Refreshed, Mode: "graced"},
+		{Kind: event.Refreshed, Mode: "recovered"},
+		{Kind: event.Refreshed, Mode: "outage"},
+		{Kind: event.RefreshReuse},
+		{Kind: event.RefreshFailed, Mode: "invalid"},
+		{Kind: event.RefreshFailed, Mode: "unavailable"},
+		{Kind: event.RefreshRefused, Mode: "ahead"},
+		{Kind: event.Refreshed, Mode: "of a stranger's choice"},
+	} {
+		refreshCounter{}.Emit(t.Context(), e)
+	}
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	want := map[string]float64{"rotated": 2, "graced": 1, "recovered": 1, "outage": 1, "reuse": 1, "invalid": 1, "unavailable": 1}
+	for result, n := range want {
+		if got := after[name+result] - before[name+result]; got != n {
+			t.Errorf("%s grew by %v, want %v", result, got, n)
+		}
+	}
+	if _, there := after[name+"of a stranger's choice"]; there {
+		t.Error("a label that is none of ours")
 	}
 }

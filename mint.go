@@ -105,7 +105,12 @@ func (l lookup) Access(ctx context.Context, token string) (*guard.Access, error)
 	if err != nil {
 		return nil, err
 	}
+	return accessOf(a), nil
+}
+
+func accessOf(a *grants.Access) *guard.Access {
 	return &guard.Access{
 		Grant: a.Grant, Record: grants.RecordID(a.Grant), Client: a.Client, Person: a.Person, Resource: a.Resource, Scopes: a.Scopes, Expires: a.Expires,
-	}, nil
+		Until: a.Until, Holder: a.Holder, Source: a,
+	}
 }

@@ -63,6 +63,9 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 	if err := checkPolicy(s.policy); err != nil {
 		return nil, err
 	}
+	if err := checkIntrospection(s.policy, s.rules.Static); err != nil {
+		return nil, err
+	}
 	s.rules.Scopes = s.policy.AllScopes()
 
 	var err error

@@ -96,13 +96,13 @@ func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
 	return st
 }
 
-// sinks are where the events of the site go: the log, and the audit trail, which turns
-// itself off where the store keeps none.
+// sinks are where the events of the site go: the log, the audit trail, which turns itself
+// off where the store keeps none, and the metrics.
 func (s *site) sinks() event.Sinks {
 	s.trail = audit.New(audit.Config{
 		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
 	})
-	return event.Sinks{logSink{s.log}, s.trail}
+	return event.Sinks{logSink{s.log}, s.trail, refreshCounter{}}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
@@ -158,10 +158,12 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 	sv = &services{vault: v}
 	g := grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
-		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
+		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) }, Hold: s.hold,
 	})
 	m := &minter{vault: v, now: clock.System, rand: random}
-	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
+	sv.guard = guard.New(guard.Config{
+		Grants: lookup{g}, Mint: m.mint, Verifier: verifier{g, s.terms}, Now: clock.System, Events: s.sink, Stats: &guardStats,
+	})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
 		Clients: clients.New(clients.Config{Vault: v, Rand: random, Now: clock.System, Events: s.sink}),

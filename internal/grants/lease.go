@@ -33,6 +33,9 @@ const (
 	clockLeeway = 5 * time.Second
 	// leaseLife is longer than a living holder needs, by anybody's clock.
 	leaseLife = providerTimeout + settleTimeout + clockLeeway
+	// leaseDoubt is added to leaseLife where a lease seems to end too late to be true: it is
+	// from a clock that has been set back since.
+	leaseDoubt = time.Minute
 	// leasePatience is how long others wait for a holder.
 	leasePatience = 5 * time.Second
 )
@@ -46,12 +49,13 @@ var errLeased = errors.New("the provider is being asked about this grant")
 // that the grant changed since it was read.
 func (s *Service) lease(ctx context.Context, rec *vault.Record[grantRecord]) (name int64, err error) {
 	g, now := &rec.Value, s.Now()
-	if now.UnixNano() < g.LeaseUntil {
+	if left := time.Duration(g.LeaseUntil - now.UnixNano()); left > 0 && left < leaseLife+leaseDoubt {
 		return 0, errLeased
 	}
 	if g.LeaseUntil, err = s.leaseName(now); err != nil {
 		return 0, err
 	}
+	g.Asked = now.Unix()
 	g.forget(now)
 	err = vault.Update(ctx, s.Vault, grantKind, rec)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {

@@ -17,6 +17,14 @@ func (g *grantRecord) from(ctx context.Context) {
 	g.Address, g.Agent = network(o.Address), software(o.Agent)
 }
 
+// elsewhere tells whether a request comes from another place than the last rotation: a
+// second process of the client, or a thief.
+func (g *grantRecord) elsewhere(ctx context.Context) bool {
+	var here grantRecord
+	here.from(ctx)
+	return here.Address != g.Address || here.Agent != g.Agent
+}
+
 // network cuts an address to what one site of a company or one customer of a provider has:
 // 24 bits of IPv4, 48 of IPv6. It is "" for what is no address.
 func network(address string) string {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -23,6 +25,7 @@ const (
 	modeRecovered = "recovered" // an answer was lost, and its tokens were replaced
 	modeGraced    = "graced"    // the same answer once more
 	modeUnchecked = "unchecked" // there is nothing to ask the provider with
+	modeRecent    = "recent"    // the last yes is younger than the interval of checks
 	modeOutage    = "outage"    // the provider could not be asked, and its last yes is young
 )
 
@@ -36,6 +39,17 @@ type verdict struct {
 	yes int64
 	// person is what the provider says now, nil where it says nothing new.
 	person *person
+}
+
+// changes tells whether the provider says something new about the person of g.
+func (v *verdict) changes(g *grantRecord) bool {
+	if v.person == nil {
+		return false
+	}
+	now, then := *v.person, g.Person
+	same := slices.Equal(now.Roles, then.Roles)
+	now.Roles, then.Roles = nil, nil
+	return !same || !reflect.DeepEqual(now, then)
 }
 
 // apply writes the verdict down.
@@ -70,8 +84,7 @@ func (s *Service) ask(ctx context.Context, terms Terms, g *grantRecord, id token
 		return nil, err
 	}
 	s.Events.Emit(ctx, event.Event{Kind: event.ProviderUnsettled, Client: g.Client, Person: g.Person.Subject, Grant: id.String(), Cause: err})
-	bridge := terms.Policy.Lifetimes.Access + terms.Policy.Lifetimes.ProviderOutage
-	if s.Now().Sub(time.Unix(g.LastYes, 0)) >= bridge {
+	if s.Now().Sub(time.Unix(g.LastYes, 0)) >= bridge(terms.Policy) {
 		return nil, fmt.Errorf("provider cannot be asked: %w", err)
 	}
 	return &verdict{mode: modeOutage, token: token}, nil

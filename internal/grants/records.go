@@ -34,6 +34,8 @@ type Request struct {
 	State    *string `json:"st,omitempty"`
 	Resource string  `json:"re"`
 	Scope    string  `json:"sc"`
+	// Epoch is the number of the latest revocation when the sign-in began.
+	Epoch int64 `json:"ep,omitempty"`
 }
 
 // Login is a sign-in that a person agreed to and that has not come back yet.
@@ -105,6 +107,7 @@ type accessEntry struct {
 	Hash    []byte `json:"h"`
 	Scope   string `json:"s"`
 	Expires int64  `json:"e"`
+	Issued  int64  `json:"i,omitempty"`
 	// Wrap is the data key of the provider's token, wrapped for this access token; only
 	// where checks follow use.
 	Wrap []byte `json:"w,omitempty"`
@@ -117,15 +120,20 @@ const maxAccess = 8
 // ended says how a grant died.
 type ended struct {
 	Reason string `json:"r"`
-	Time   int64  `json:"t"`
-	Ref    string `json:"f,omitempty"`
-	// Trigger is what brought it about, such as "refresh" or "check"; a fixed word.
-	Trigger string `json:"b,omitempty"`
+	// By is who or what ended it, of the closed set of Trigger.
+	By   string `json:"b,omitempty"`
+	Time int64  `json:"t"`
+	// Ref is what the client is told, so that an administrator finds this record by it.
+	Ref string `json:"f,omitempty"`
+	// Provider is the provider's own reference.
+	Provider string `json:"pf,omitempty"`
 }
 
 // grantRecord is everything behind the tokens of one client on one device of one person.
 // Reserved members, read and kept but not yet written: cnf, terms, sid and acr.
 type grantRecord struct {
+	// ID is the natural id: a listing has the hash of it alone.
+	ID       string `json:"id,omitempty"`
 	Person   person `json:"p"`
 	Client   string `json:"c"`
 	Resource string `json:"re"`
@@ -133,6 +141,8 @@ type grantRecord struct {
 	Created  int64  `json:"t"`
 	// Absolute is when the grant ends however often it is refreshed.
 	Absolute int64 `json:"abs"`
+	// Epoch is the number of the latest revocation when the sign-in began.
+	Epoch    int64 `json:"ep,omitempty"`
 	AuthTime int64 `json:"at,omitempty"`
 
 	// Generation is 1 at first and counts the rotations; a recovery is none.
@@ -163,6 +173,8 @@ type grantRecord struct {
 	PredecessorWrap []byte `json:"pw,omitempty"`
 	// LastYes is when the provider last vouched for the person.
 	LastYes int64 `json:"yes"`
+	// Asked is when somebody last began to ask the provider.
+	Asked int64 `json:"ask,omitempty"`
 	// LeaseUntil is until when somebody has the right to ask the provider, in Unix
 	// nanoseconds, which also tell one lease from another; 0: nobody.
 	LeaseUntil int64  `json:"lease_until,omitempty"`

@@ -37,8 +37,6 @@ type exchange struct {
 	token tokens.Token
 	// scopes are those of the new access token.
 	scopes oauth.Scopes
-	// named is set where the request names its scopes.
-	named bool
 	// verdict is what the provider said; it outlives a lost compare-and-swap, since the
 	// provider may accept the token that it was asked with only once.
 	verdict *verdict
@@ -53,14 +51,24 @@ type exchange struct {
 // stolen or copied and ends the grant; and what is none of ours changes nothing.
 func (s *Service) Refresh(ctx context.Context, terms Terms, r Refreshing) (*Issued, error) {
 	out, err := s.share(ctx, terms, r)
-	if err != nil && ctx.Err() == nil {
-		mode := "unavailable"
-		if oauth.AsError(err) != nil {
-			mode = "invalid"
-		}
-		s.Events.Emit(ctx, event.Event{Kind: event.RefreshFailed, Mode: mode, Client: r.Client, Cause: err})
+	if err != nil {
+		s.failed(ctx, r, err)
 	}
 	return out, err
+}
+
+// failed reports a refresh that brought nothing, unless the client has gone or the reuse of
+// a token is reported already.
+func (s *Service) failed(ctx context.Context, r Refreshing, err error) {
+	var reused reusedError
+	if ctx.Err() != nil || errors.As(err, &reused) {
+		return
+	}
+	mode := "unavailable"
+	if oauth.AsError(err) != nil {
+		mode = "invalid"
+	}
+	s.Events.Emit(ctx, event.Event{Kind: event.RefreshFailed, Mode: mode, Client: r.Client, Cause: err})
 }
 
 // share has simultaneous requests with one token share one answer.
@@ -121,9 +129,10 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 		if x.scopes, err = s.mayRefresh(x.terms, &rec.Value, r); err != nil {
 			return nil, err
 		}
-		x.named = r.Scope != ""
 		out, err := s.byStanding(ctx, rec, x)
 		switch {
+		case err == nil:
+			return out, s.stands(ctx, x.token.ID, &rec.Value)
 		case errors.Is(err, errLeased):
 			if !waiting.wait(ctx) {
 				return nil, err
@@ -131,7 +140,7 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 		case errors.Is(err, store.ErrConflict):
 			tries++
 		default:
-			return out, err
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("grant is changing too fast")
@@ -143,7 +152,7 @@ func (s *Service) mayRefresh(terms Terms, g *grantRecord, r Refreshing) (oauth.S
 		return nil, refuse("grant belongs to another client")
 	}
 	if g.Ended != nil {
-		return nil, refuse("grant has ended: " + g.Ended.Reason)
+		return nil, g.Ended.refusal()
 	}
 	if s.Now().Unix() >= g.Absolute {
 		return nil, refuse("grant is past its absolute life")

@@ -156,7 +156,7 @@ func TestSec_I14_StrictRevokesOnSecondUse(t *testing.T) {
 // wantReuse checks that a reuse was noticed and ended the grant of last.
 func wantReuse(t *testing.T, n *node, last *Issued) {
 	t.Helper()
-	if n.events.count(event.RefreshReuse, "") != 1 || n.events.count(event.GrantEnded, reuse) != 1 {
+	if n.events.count(event.RefreshReuse, "") != 1 || n.events.count(event.GrantEnded, ReasonReuse) != 1 {
 		t.Fatal("a reuse is to be reported")
 	}
 	if n.accepts(t, last) {
@@ -427,9 +427,9 @@ func TestEventsNameTokensByHash(t *testing.T) {
 		t.Fatal("a token was refreshed long after it was replaced")
 	}
 	want := map[event.Kind][]string{
-		event.CodeRedeemed:   {event.TokenHash(first.Access.Hash())},
-		event.Refreshed:      {event.TokenHash(second.Access.Hash()), event.TokenHash(second.Access.Hash())},
-		event.RefreshReuse:   {event.TokenHash(first.Refresh.Hash())},
+		event.CodeRedeemed: {event.TokenHash(first.Access.Hash())},
+		event.Refreshed:    {event.TokenHash(second.Access.Hash()), event.TokenHash(second.Access.Hash())},
+		event.RefreshReuse: {event.TokenHash(first.Refresh.Hash())},
 	}
 	got := map[event.Kind][]string{}
 	for _, e := range n.events.seen {

@@ -37,6 +37,7 @@ func (s *Service) renew(ctx context.Context, rec *vault.Record[grantRecord], x *
 	}
 	g.Rotated, g.LeaseUntil = now, 0
 	g.from(ctx)
+	changed := x.verdict.changes(g)
 	x.verdict.apply(g)
 	out, err := s.addTokens(ctx, x.terms, x.token.ID, g, x.scopes, true)
 	if err != nil {
@@ -49,6 +50,9 @@ func (s *Service) renew(ctx context.Context, rec *vault.Record[grantRecord], x *
 	if err := s.write(ctx, rec, x); err != nil {
 		return nil, err
 	}
+	if changed {
+		s.Changed(x.token.ID)
+	}
 	s.Events.Emit(ctx, about(event.Refreshed, g.Mode, rec, out.Access))
 	return out, nil
 }
@@ -57,10 +61,11 @@ func (s *Service) renew(ctx context.Context, rec *vault.Record[grantRecord], x *
 // exchange. On a yes the lease stays: the write that follows ends it.
 func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) error {
 	g := &rec.Value
-	if x.verdict != nil {
+	// What was taken from a state that has changed since is no answer of the provider.
+	if x.verdict != nil && x.verdict.mode != modeRecent {
 		return nil
 	}
-	if g.Provider == nil || x.terms.VerifyNever {
+	if g.Provider == nil || x.terms.Policy.Verify.Never {
 		x.verdict = &verdict{mode: modeUnchecked}
 		return nil
 	}
@@ -74,6 +79,14 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	token, err := s.openProvider(g, x.token.ID, dek)
 	if err != nil {
 		return err
+	}
+	if h, now := g.history(), s.Now(); paceOf(x.terms.Policy).recent(h, now) {
+		// Somebody has asked within the interval, with whatever was used then.
+		if now.Before(h.leased) {
+			return errLeased
+		}
+		x.verdict = &verdict{mode: modeRecent, token: token}
+		return nil
 	}
 	if x.lease == 0 || x.lease != g.LeaseUntil {
 		if x.lease, err = s.lease(ctx, rec); err != nil {
@@ -130,7 +143,7 @@ func (s *Service) addAccess(ctx context.Context, terms Terms, id tokens.ID, g *g
 	}
 	expires := earlier(now.Add(terms.Policy.Lifetimes.Access), time.Unix(g.Absolute, 0))
 	hash := access.Hash()
-	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: expires.Unix()})
+	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: expires.Unix(), Issued: now.Unix()})
 	g.alive(now)
 	return &Issued{
 		Access: access, Expires: expires, Scopes: scopes, GrantExpires: expires,

@@ -76,9 +76,6 @@ func (s *Service) byStanding(ctx context.Context, rec *vault.Record[grantRecord]
 	return nil, s.reused(ctx, rec, x.token)
 }
 
-// reuse is why a grant ends whose old token is shown.
-const reuse = "refresh_reuse"
-
 // reused ends the grant: two parties hold its tokens, and which of them is the thief cannot
 // be told (RFC 9700 §4.14.2: "the authorization server cannot determine which party
 // submitted the invalid refresh token, but it will revoke the active refresh token"). The
@@ -87,12 +84,19 @@ const reuse = "refresh_reuse"
 func (s *Service) reused(ctx context.Context, rec *vault.Record[grantRecord], t tokens.Token) error {
 	e := about(event.RefreshReuse, "", rec, t)
 	e.LastAddress, e.LastAgent = rec.Value.Address, rec.Value.Agent
-	err := s.endRecord(ctx, rec, reuse, "")
+	err := s.endRecord(ctx, rec, ReasonReuse, "")
 	if oauth.AsError(err) != nil {
 		s.Events.Emit(ctx, e)
+		return reusedError{err}
 	}
 	return err
 }
+
+// reusedError is the refusal of a token that was used before.
+type reusedError struct{ error }
+
+// Unwrap returns what the client is told.
+func (e reusedError) Unwrap() error { return e.error }
 
 // about is an event about a grant and one of its tokens.
 func about(kind event.Kind, mode string, rec *vault.Record[grantRecord], t tokens.Token) event.Event {

@@ -5,7 +5,6 @@ package grants
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -19,13 +18,14 @@ import (
 
 // A successor is the answer to a refresh, kept sealed under the token that it replaced for
 // as long as that token may ask again. It holds no more of the two tokens than what the
-// grant does not say; the layout is
+// grant does not say, and leaves life and scope of the access token to its entry there; the
+// layout is
 //
-//	0x01 ‖ kid3 ‖ secret32 (refresh) ‖ kid3 ‖ secret32 (access) ‖ expiry8 (unix) ‖ scope
+//	0x01 ‖ kid3 ‖ secret32 (refresh) ‖ kid3 ‖ secret32 (access)
 const (
 	successorVersion = 0x01
 	tokenPart        = len(seal.KID{}) + tokens.SecretLength
-	successorHead    = 1 + 2*tokenPart + 8
+	successorLength  = 1 + 2*tokenPart
 )
 
 // longestGrace is the highest refresh_grace that the configuration accepts.
@@ -35,23 +35,23 @@ const longestGrace = 5 * time.Minute
 const freshness = time.Minute
 
 func (s *Service) sealSuccessor(prev tokens.Token, gen uint32, out *Issued) ([]byte, error) {
-	b := append(make([]byte, 0, successorHead+64), successorVersion)
+	b := append(make([]byte, 0, successorLength), successorVersion)
 	for _, t := range []tokens.Token{*out.Refresh, out.Access} {
 		secret := t.Secret()
 		b = append(append(b, t.KID[:]...), secret[:]...)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(out.Expires.Unix()))
-	return prev.SealSuccessor(s.Rand, s.Site, gen, append(b, out.Scopes.String()...))
+	return prev.SealSuccessor(s.Rand, s.Site, gen, b)
 }
 
-// openSuccessor returns the answer that replaced t.
+// openSuccessor returns the answer that replaced t. Where its access token is no longer one
+// of the grant, because it was revoked or others came after it, the answer has expired.
 func (s *Service) openSuccessor(ctx context.Context, rec *vault.Record[grantRecord], t tokens.Token) (*Issued, error) {
 	g := &rec.Value
 	b, err := t.OpenSuccessor(s.Site, g.Generation, g.Successor)
 	if err != nil {
 		return nil, err
 	}
-	if len(b) < successorHead || b[0] != successorVersion {
+	if len(b) != successorLength || b[0] != successorVersion {
 		return nil, errors.New("sealed successor is malformed")
 	}
 	refresh, err := s.again(ctx, tokens.Refresh, t.ID, g.Generation, b[1:])
@@ -62,11 +62,14 @@ func (s *Service) openSuccessor(ctx context.Context, rec *vault.Record[grantReco
 	if err != nil {
 		return nil, err
 	}
-	return &Issued{
-		Access: access, Refresh: &refresh, Scopes: oauth.ParseScopes(string(b[successorHead:])),
-		Expires:      time.Unix(int64(binary.BigEndian.Uint64(b[1+2*tokenPart:])), 0),
-		GrantExpires: rec.Expires, Grant: t.ID, Person: g.Person.Subject, Resource: g.Resource,
-	}, nil
+	out := &Issued{
+		Access: access, Refresh: &refresh, GrantExpires: rec.Expires,
+		Grant: t.ID, Person: g.Person.Subject, Resource: g.Resource,
+	}
+	if entry := g.find(access.Hash()); entry != nil {
+		out.Scopes, out.Expires = oauth.ParseScopes(entry.Scope), time.Unix(entry.Expires, 0)
+	}
+	return out, nil
 }
 
 // again makes a token once more from the part of it that begins b.
@@ -83,8 +86,8 @@ func (s *Service) again(ctx context.Context, typ tokens.Type, id tokens.ID, gen 
 }
 
 // sameAgain answers the predecessor within its grace with the pair that replaced it, so
-// nothing forks. Where the access token is about to expire, or the client names other
-// scopes, it gets another access token beside the same refresh token.
+// nothing forks. Where the access token is about to expire, or has other scopes than the
+// request, it gets another access token beside the same refresh token.
 func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) (*Issued, error) {
 	out, err := s.openSuccessor(ctx, rec, x.token)
 	if err != nil {
@@ -95,13 +98,17 @@ func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord],
 			return nil, err
 		}
 	}
-	s.Events.Emit(ctx, about(event.Refreshed, modeGraced, rec, out.Access))
+	e := about(event.Refreshed, modeGraced, rec, out.Access)
+	if g := &rec.Value; g.elsewhere(ctx) {
+		e.LastAddress, e.LastAgent = g.Address, g.Agent
+	}
+	s.Events.Emit(ctx, e)
 	return out, nil
 }
 
 // stale tells whether the access token of an answer is not good enough to be given again.
 func (s *Service) stale(out *Issued, g *grantRecord, x *exchange) bool {
-	if x.named && (!out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes)) {
+	if out.Expires.IsZero() || !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
 		return true
 	}
 	life := x.terms.Policy.Lifetimes.Access
@@ -123,7 +130,7 @@ func (s *Service) freshen(ctx context.Context, rec *vault.Record[grantRecord], x
 	if g.Successor, err = s.sealSuccessor(x.token, g.Generation, fresh); err != nil {
 		return nil, err
 	}
-	if x.terms.VerifyByAccess && g.PredecessorWrap != nil {
+	if x.terms.byAccess() && len(g.PredecessorWrap) > 0 {
 		dek, err := s.dataKey(g, x.token)
 		if err != nil {
 			return nil, err

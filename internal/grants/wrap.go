@@ -42,7 +42,7 @@ func (g *grantRecord) wrapFor(holder tokens.Token) []byte {
 // a live access token where checks follow use. Anything else is errNoWrap.
 func (s *Service) dataKey(g *grantRecord, holder tokens.Token) (seal.Key, error) {
 	wrap := g.wrapFor(holder)
-	if wrap == nil || g.Provider == nil {
+	if len(wrap) == 0 || g.Provider == nil {
 		return seal.Key{}, errNoWrap
 	}
 	return holder.UnwrapKey(s.bound(g), wrap)
@@ -67,7 +67,7 @@ func (s *Service) resealProvider(g *grantRecord, id tokens.ID, dek seal.Key, t s
 // who has an old token and a copy of the store learns nothing of later. Where checks follow
 // use it stays: access tokens that are still good and open streams hold it.
 func (s *Service) nextDataKey(g *grantRecord, x *exchange) (seal.Key, error) {
-	if x.terms.VerifyByAccess && g.wrapFor(x.token) != nil {
+	if x.terms.byAccess() && len(g.wrapFor(x.token)) > 0 {
 		return s.dataKey(g, x.token)
 	}
 	return tokens.NewDataKey(s.Rand)
@@ -94,7 +94,7 @@ func (s *Service) protect(g *grantRecord, x *exchange, dek seal.Key, out *Issued
 // use, for its access token. Without a token of the provider nothing is kept.
 func (s *Service) keep(g *grantRecord, terms Terms, dek seal.Key, t secret.String, out *Issued) (err error) {
 	g.Provider = nil
-	if t.IsZero() || terms.VerifyNever || out.Refresh == nil && !terms.VerifyByAccess {
+	if t.IsZero() || terms.Policy.Verify.Never || out.Refresh == nil && !terms.byAccess() {
 		return nil
 	}
 	g.Provider = &sealedToken{}
@@ -106,7 +106,7 @@ func (s *Service) keep(g *grantRecord, terms Terms, dek seal.Key, t secret.Strin
 			return err
 		}
 	}
-	if terms.VerifyByAccess {
+	if terms.byAccess() {
 		return s.wrapForAccess(g, dek, out.Access)
 	}
 	for i := range g.Access {

@@ -28,6 +28,8 @@ type Config struct {
 	// Grants and Mint are required; without them the guard answers 503.
 	Grants Lookup
 	Mint   MintFunc
+	// Verifier asks the provider about sign-ins that are being used; nil asks nobody.
+	Verifier Verifier
 	// Now is the clock; required.
 	Now clock.Func
 	// MaxEntries bounds the cache; zero means DefaultMaxEntries.
@@ -88,7 +90,7 @@ func (g *Guard) Known(req Request) (*Pass, error) {
 	if e == nil || !e.ready(req.Began.UnixNano()) {
 		return nil, nil
 	}
-	return g.pass(req, e)
+	return g.pass(req, e, token)
 }
 
 // Admit decides about a request. The three outcomes: a Pass; a definite no, which wraps
@@ -109,7 +111,7 @@ func (g *Guard) Admit(ctx context.Context, req Request) (*Pass, error) {
 			return nil, err
 		}
 	}
-	return g.pass(req, e)
+	return g.pass(req, e, token)
 }
 
 func (g *Guard) complete(req Request) bool {

@@ -63,6 +63,9 @@ func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*
 	if err != nil {
 		return nil, err
 	}
+	if access, err = g.verify(ctx, req.Target, access, token); err != nil {
+		return nil, err
+	}
 	if err := check(req.Target, access, now); err != nil {
 		return nil, err
 	}
@@ -76,7 +79,11 @@ func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*
 	}
 	e.claims = claims
 	g.note(ctx, req, e, old, now)
-	e.until = earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires).UnixNano()
+	until := earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires)
+	if !access.Until.IsZero() {
+		until = earlier(until, access.Until)
+	}
+	e.until = until.UnixNano()
 	return e, nil
 }
 

@@ -16,6 +16,7 @@ type Pass struct {
 	guard  *Guard
 	began  time.Time
 	origin string
+	token  string
 	// authorization is the header for the backend. Its array is the request's own: later
 	// handlers may change values in place.
 	authorization [1]string
@@ -27,8 +28,8 @@ type Pass struct {
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
-func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
+func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin"), token: token}
 	p.authorization[0] = e.get(textAuthorization)
 	p.ctx.parent = req.HTTP.Context()
 	p.stream.record, p.stream.ctx = e.record, &p.ctx
@@ -43,7 +44,7 @@ func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 func (p *Pass) mayOpen(req Request) bool {
 	limit := p.target.Policy.Streams.PerSession
 	if req.HTTP.Method == http.MethodGet {
-		return p.guard.streams.enter(&p.stream, p.entry.grant, limit)
+		return p.enter(limit)
 	}
 	return !p.guard.streams.full(p.entry.record, limit)
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
 // Streams is the registry of answers that stay open, by grant. The zero value is ready
@@ -25,6 +27,10 @@ type Streams struct {
 type session struct {
 	grant   [16]byte
 	streams map[*stream]struct{}
+	// key is the data key of the grant, where the provider can be asked by it; gen is of
+	// the token that brought it.
+	key seal.Key
+	gen uint32
 	// suspect tells that the grant has changed and is to be looked at soon.
 	suspect bool
 	// unknown counts the checks in a row that had no outcome.

@@ -70,7 +70,7 @@ func (p *Pass) register(open bool) {
 		s.leave(&p.stream)
 		return
 	}
-	s.enter(&p.stream, p.entry.grant, 0)
+	p.enter(0)
 	s.bound(&p.stream, p.target.Policy.Streams.MaxAge)
 }
 

@@ -21,7 +21,8 @@ type wireError struct {
 // WriteError answers with err as JSON; it is the one place that writes an error status
 // of the OAuth endpoints. A definite no (*Error) keeps its code and status, any other
 // error is an unknown outcome and becomes Unavailable. ref is the reference id under
-// which the log explains more, or "". A WWW-Authenticate header must be set before.
+// which the log explains more, or ""; an error that is about something with a reference
+// has that one. A WWW-Authenticate header must be set before.
 func WriteError(w http.ResponseWriter, err error, ref string) {
 	e := AsError(err)
 	if e == nil {
@@ -33,6 +34,9 @@ func WriteError(w http.ResponseWriter, err error, ref string) {
 	}
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
+	}
+	if e.Ref != "" {
+		ref = e.Ref
 	}
 	setHeaders(h, "Cache-Control", "no-store")
 	status := e.Status

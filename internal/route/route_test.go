@@ -97,6 +97,7 @@ func TestOneResourceOneHost(t *testing.T) {
 		{"h.example", "/oauth/login/continue", endpoint("login/continue")},
 		{"h.example", "/oauth/callback", endpoint("callback")},
 		{"h.example", "/oauth/token", endpoint("token")},
+		{"h.example", "/oauth/revoke", endpoint("revoke")},
 		{"h.example", "/oauth/jwks", endpoint("jwks")},
 		{"h.example", "/oauth", notFound},
 		{"h.example", "/oauth/", notFound},

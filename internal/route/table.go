@@ -38,7 +38,7 @@ type guarded struct {
 // New builds the table of p, which the configuration checks have accepted.
 func New(p *policy.Policy) *Table {
 	t := &Table{hosts: map[string]*host{}}
-	t.addIssuer(p.Issuer)
+	t.addIssuer(p.Issuer, p.Introspection())
 	for _, r := range p.Resources {
 		t.addResource(r)
 	}
@@ -67,14 +67,18 @@ func (t *Table) host(scheme, name string) *host {
 	return h
 }
 
-func (t *Table) addIssuer(issuer string) {
+func (t *Table) addIssuer(issuer string, introspection bool) {
 	scheme, name, path := splitOrigin(issuer)
 	path = trimmed(path)
 	h := t.host(scheme, name)
 	for _, at := range []string{serverDocument + path, openIDDocument + path, path + openIDDocument, path + serverDocument, serverDocument} {
 		h.documents[at] = Route{Kind: Document, Document: ASMetadata}
 	}
-	for _, e := range endpoints {
+	served := endpoints
+	if introspection {
+		served = append(slices.Clone(served), "introspect")
+	}
+	for _, e := range served {
 		at := path + "/" + e
 		h.endpoints[at] = e
 		h.coarse = append(h.coarse, readings(at)...)

@@ -7,5 +7,5 @@ import "github.com/mcpoauth/caddy-mcp-oauth/store"
 // Kinds are all kinds of records that a site can have, the keyring first: whoever copies
 // or counts a whole store goes by it. A new kind is added here, too.
 func Kinds() []store.Kind {
-	return []store.Kind{keyringKind, "client", "login", "code", "grant"}
+	return []store.Kind{keyringKind, "client", "login", "code", "grant", "person", "epoch"}
 }
