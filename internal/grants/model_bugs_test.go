@@ -3,9 +3,13 @@
 package grants
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
@@ -58,7 +62,7 @@ func seededBugs() []seededBug {
 			return recovered
 		})},
 		{name: "reuse ends nothing", breaks: promiseThief, store: tampered(func(before, after *grantRecord) bool {
-			reused := after.Ended != nil && after.Ended.Reason == reuse
+			reused := after.Ended != nil && after.Ended.Reason == ReasonReuse
 			*after = *before
 			return reused
 		})},
@@ -120,8 +124,7 @@ func (s *lossyStore) Update(ctx context.Context, r store.Record, prev store.Vers
 	return s.Store.Update(ctx, r, prev)
 }
 
-// tampered is a store in which each change of a grant is followed by another one, where
-// change says so.
+// tampered is a store that keeps something else than a node wrote, where change says so.
 func tampered(change func(before, after *grantRecord) bool) func(*modelWorld, store.Store) store.Store {
 	return func(w *modelWorld, s store.Store) store.Store { return &tamperingStore{s, w, change} }
 }
@@ -148,7 +151,16 @@ func (s *tamperingStore) Update(ctx context.Context, r store.Record, prev store.
 	if err != nil || !s.change(&before.Value, &after.Value) {
 		return err
 	}
-	return vault.Update(context.Background(), s.w.check.vault, grantKind, after)
+	// Under the version that the node gave it, which is the first randomness of a write.
+	random := io.MultiReader(bytes.NewReader(r.Version[:]), s.w.random)
+	return vault.Update(context.Background(), modelVault(replacingStore{s.w.base}, clock.System, random), grantKind, after)
+}
+
+// replacingStore puts a record in the place of one of the same version.
+type replacingStore struct{ store.Store }
+
+func (s replacingStore) Update(ctx context.Context, r store.Record, _ store.Version) error {
+	return errors.Join(s.Delete(ctx, r.Key, store.Version{}), s.Create(ctx, r))
 }
 
 // forgetfulProvider loses the token that it should be asked with next time.

@@ -89,6 +89,9 @@ func (k *modelCheck) read(c *modelCall) {
 	state := c.session.state
 	c.seen = &state
 	c.ruled = state.rule(c.token.Hash(), c.token.Gen, c.node.known(), k.w.terms.Policy.Lifetimes)
+	if k.w.lapsed(c) {
+		c.session.excuse = "it lapsed"
+	}
 }
 
 // wrote checks that a write is one that the rule allows to this call, and takes it over.

@@ -107,9 +107,6 @@ func (w *modelWorld) note(c *modelCall) {
 	if w.provider.strict && c.asked && (c.unasked || unsaved) {
 		s.excuse = "the newest token of the provider was lost"
 	}
-	if w.lapsed(c) {
-		s.excuse = "it lapsed"
-	}
 	if c.denied && c.do.provider == providerNo {
 		s.excuse = "the provider said no"
 	}
@@ -202,11 +199,7 @@ func (w *modelWorld) loggedOut(c *modelCall) {
 // lapsed tells whether a grant ended by time alone, or its answer was lost for too long;
 // without a grace any lost answer is.
 func (w *modelWorld) lapsed(c *modelCall) bool {
-	s, now := c.seen, c.node.known().Unix()
-	if s == nil {
-		s = &c.session.state
-	}
-	lifetimes := w.terms.Policy.Lifetimes
+	s, now, lifetimes := c.seen, c.node.known().Unix(), w.terms.Policy.Lifetimes
 	idle := now-max(s.changed, s.created) >= seconds(lifetimes.RefreshIdle)
 	lost := lifetimes.RefreshGrace == 0 || now-s.replaced > seconds(modelLostResponse)
 	return idle || now >= s.expires || c.token.Hash() == s.prev && lost
