@@ -151,7 +151,6 @@ func (w *modelWorld) settle(c *modelCall, batch []*modelCall) {
 
 // gets is an answer with tokens that arrives.
 func (p *modelProcess) gets(c *modelCall) {
-	synced := c.seen == nil || c.ruled == ruledGraced
 	p.holds = c.out
 	if !p.thief && c.session == p.client.session {
 		p.client.file = c.out
@@ -161,10 +160,14 @@ func (p *modelProcess) gets(c *modelCall) {
 	if !s.stolen || len(p.client.processes) > 1 {
 		return
 	}
-	// Two parties that take turns on their own tokens, each outside the grace: the second
-	// turn of the first one must not succeed.
+	// Two parties that take turns, each on tokens of its own: the second turn of the first
+	// one must not succeed. Within the grace they get the same pair, and begin anew.
+	other := p.client.thief
+	if p.thief {
+		other = p.client.processes[0]
+	}
 	switch n := len(s.turns); {
-	case synced:
+	case other.holds != nil && text(*other.holds.Refresh) == text(*p.holds.Refresh):
 		s.turns = nil
 	case n == 0 || s.turns[n-1] != p:
 		s.turns = append(s.turns, p)
