@@ -24,6 +24,8 @@ var (
 		"Time that the guard itself took for a request, without the server behind it.", nil, nil)
 	guardEntries = prometheus.NewDesc("caddy_mcp_oauth_guard_cache_entries",
 		"Tokens about which this node need not ask the store.", nil, nil)
+	accountChecks = prometheus.NewDesc("caddy_mcp_oauth_account_checks_total",
+		"Questions to the provider about accounts in use, by what became of them.", []string{"result"}, nil)
 	refreshes = prometheus.NewDesc("caddy_mcp_oauth_refresh_total",
 		"Requests with a refresh token by what became of them.", []string{"result"}, nil)
 	guardStreams = prometheus.NewDesc("caddy_mcp_oauth_guard_streams",
@@ -35,7 +37,7 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, accountChecks} {
 		ch <- d
 	}
 }
@@ -48,6 +50,9 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	count, sum, buckets := guardStats.Histogram()
 	for i, r := range refreshResults {
 		ch <- prometheus.MustNewConstMetric(refreshes, prometheus.CounterValue, float64(refreshCounts[i].Load()), r)
+	}
+	for i, r := range accountResults {
+		ch <- prometheus.MustNewConstMetric(accountChecks, prometheus.CounterValue, float64(accountCounts[i].Load()), r)
 	}
 	ch <- prometheus.MustNewConstHistogram(guardDuration, count, sum, buckets)
 	entries, streams := 0, 0

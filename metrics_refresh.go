@@ -24,8 +24,8 @@ func (refreshCounter) Emit(_ context.Context, e event.Event) {
 	var result string
 	switch e.Kind {
 	case event.Refreshed:
-		if result = e.Mode; result == "unchecked" {
-			result = "rotated" // there was nothing to ask the provider with
+		if result = e.Mode; result == "unchecked" || result == "recent" {
+			result = "rotated" // there was nothing to ask the provider with, or no need to
 		}
 	case event.RefreshFailed:
 		result = e.Mode

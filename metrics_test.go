@@ -85,6 +85,31 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// Every result of a check is counted once, by a label that no client chooses.
+func TestAccountMetrics(t *testing.T) {
+	const name = "caddy_mcp_oauth_account_checks_total "
+	c := newConfiguration(t)
+	c.load(sited("accounts.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, mode := range append(accountResults[:], "same", "of a stranger's choice") {
+		accountCounter{}.Emit(t.Context(), event.Event{Kind: event.AccountVerified, Mode: mode})
+	}
+	accountCounter{}.Emit(t.Context(), event.Event{Kind: event.Refreshed, Mode: "same"})
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, result := range accountResults {
+		want := 1.0
+		if result == "same" {
+			want = 2
+		}
+		if got := after[name+result] - before[name+result]; got != want {
+			t.Errorf("%s grew by %v, want %v", result, got, want)
+		}
+	}
+	if _, there := after[name+"of a stranger's choice"]; there {
+		t.Error("a label that is none of ours")
+	}
+}
+
 // Every result of a refresh is counted once, by a label that no client chooses.
 func TestRefreshMetrics(t *testing.T) {
 	const name = "caddy_mcp_oauth_refresh_total "
@@ -94,6 +119,7 @@ func TestRefreshMetrics(t *testing.T) {
 	for _, e := range []event.Event{
 		{Kind: event.Refreshed, Mode: "rotated"},
 		{Kind: event.Refreshed, Mode: "unchecked"},
+		{Kind: event.Refreshed, Mode: "recent"},
 		{Kind: event.Refreshed, Mode: "graced"},
 		{Kind: event.Refreshed, Mode: "recovered"},
 		{Kind: event.Refreshed, Mode: "outage"},
@@ -106,7 +132,7 @@ func TestRefreshMetrics(t *testing.T) {
 		refreshCounter{}.Emit(t.Context(), e)
 	}
 	after := gathered(t, c.ctx.GetMetricsRegistry())
-	want := map[string]float64{"rotated": 2, "graced": 1, "recovered": 1, "outage": 1, "reuse": 1, "invalid": 1, "unavailable": 1}
+	want := map[string]float64{"rotated": 3, "graced": 1, "recovered": 1, "outage": 1, "reuse": 1, "invalid": 1, "unavailable": 1}
 	for result, n := range want {
 		if got := after[name+result] - before[name+result]; got != n {
 			t.Errorf("%s grew by %v, want %v", result, got, n)

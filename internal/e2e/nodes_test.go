@@ -23,6 +23,7 @@ type nodes struct {
 	*world
 	caddy [2]*caddyrun.Caddy
 	addrs [2]string
+	texts [2]string // their Caddyfiles
 
 	mu   sync.Mutex
 	next int
@@ -35,12 +36,19 @@ const sharedKey = "encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n
 // startNodes starts two servers with the words of a store.
 func startNodes(t *testing.T, store string) *nodes {
 	t.Helper()
-	n := &nodes{world: newWorld(t), only: -1}
+	return newWorld(t).startNodes(t, store)
+}
+
+// startNodes starts two servers of w with the words of a store.
+func (w *world) startNodes(t *testing.T, store string) *nodes {
+	t.Helper()
+	n := &nodes{world: w, only: -1}
 	for i := range n.addrs {
 		n.addrs[i] = caddyrun.FreeAddr(t)
 		_, port, _ := net.SplitHostPort(n.addrs[i])
 		site := strings.Replace(n.site(sharedKey+store), n.origin+" {", "http://:"+port+" {", 1)
-		n.caddy[i] = caddyrun.NewHome(t).Start(t, globals("")+site)
+		n.texts[i] = globals("") + site
+		n.caddy[i] = caddyrun.NewHome(t).Start(t, n.texts[i])
 	}
 	n.world.caddy = n.caddy[0]
 	balancer := &http.Server{Addr: n.addr, Handler: n.balancer()}

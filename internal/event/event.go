@@ -40,7 +40,7 @@ const (
 	LimitHit             Kind = "limit_hit"          // Mode says which
 	BackendRefused       Kind = "backend_refused"    // a backend answered 401 to our JWT
 	ProviderUnsettled    Kind = "provider_unsettled" // the provider could not be asked
-	AccountVerified      Kind = "account_verified"   // between two refreshes; Mode: same, changed, outage, vain
+	AccountVerified      Kind = "account_verified"   // between two refreshes; Mode: same, changed, ended, outage, vain
 	TokenUsed            Kind = "token_used"         // first use of an access token on this node within five minutes
 )
 

@@ -49,7 +49,7 @@ var errLeased = errors.New("the provider is being asked about this grant")
 // that the grant changed since it was read.
 func (s *Service) lease(ctx context.Context, rec *vault.Record[grantRecord]) (name int64, err error) {
 	g, now := &rec.Value, s.Now()
-	if left := time.Duration(g.LeaseUntil - now.UnixNano()); left > 0 && left < leaseLife+leaseDoubt {
+	if g.history().busy(now) {
 		return 0, errLeased
 	}
 	if g.LeaseUntil, err = s.leaseName(now); err != nil {

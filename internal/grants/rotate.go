@@ -82,7 +82,7 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	}
 	if h, now := g.history(), s.Now(); paceOf(x.terms.Policy).recent(h, now) {
 		// Somebody has asked within the interval, with whatever was used then.
-		if now.Before(h.leased) {
+		if h.busy(now) {
 			return errLeased
 		}
 		x.verdict = &verdict{mode: modeRecent, token: token}

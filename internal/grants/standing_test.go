@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"errors"
+	mathrand "math/rand/v2"
 	"testing"
 	"time"
 
@@ -222,7 +223,7 @@ func TestRecoveryEndsWithTheNextRotation(t *testing.T) {
 
 // A stranger who learns the id of a grant, or has a token of another kind, site or client,
 // revokes nothing.
-func TestSec_I05_StrangersRevokeNothing(t *testing.T) {
+func TestSec_I01_StrangersRevokeNothing(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.sink()
@@ -288,6 +289,44 @@ func (n *node) rawGrant(t *testing.T) store.Key {
 		t.Fatalf("%d grants, %v", len(page.Records), err)
 	}
 	return page.Records[0].Key
+}
+
+// Whatever honest parties of one client do, of all the refresh tokens that were ever handed
+// out one is current, and whoever was answered last has it.
+func TestSec_I05_NothingForks(t *testing.T) {
+	t.Parallel()
+	a := newNode(t)
+	nodes := []*node{a, nodeOn(t, a.store, a.clock, a.provider)}
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	first := a.signIn(t)
+	handed := []tokens.Token{*first.Refresh}
+	previous, last := *first.Refresh, *first.Refresh
+	for step := range 300 {
+		shown := last
+		if random.IntN(3) == 0 && a.grant(t, first).standing(previous, a.Now(), time.Minute) == standsGraced {
+			shown = previous
+		}
+		out := mustRefresh(t, nodes[random.IntN(2)], text(shown))
+		if text(shown) == text(last) {
+			previous, last = last, *out.Refresh
+			handed = append(handed, last)
+		} else if text(*out.Refresh) != text(last) {
+			t.Fatalf("step %d: a second branch", step)
+		}
+		current := 0
+		for _, token := range handed {
+			if a.grant(t, first).standing(token, a.Now(), time.Minute) == standsCurrent {
+				current++
+			}
+		}
+		if current != 1 {
+			t.Fatalf("step %d: %d current tokens", step, current)
+		}
+		a.clock.Advance(time.Duration(random.IntN(90)) * time.Second)
+	}
+	if a.grant(t, first).Ended != nil {
+		t.Fatal("honest clients were signed out")
+	}
 }
 
 func TestSec_I06_OneRotationWins(t *testing.T) {

@@ -15,11 +15,13 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
-// How a check went, for the audit trail; a no is the end of the grant.
+// How a check went, for the audit trail.
 const (
+	checkEnded   = "ended"   // no: the grant has ended
 	checkSame    = "same"    // yes, and nothing has changed
 	checkChanged = "changed" // yes, with new claims
 	checkOutage  = "outage"  // the provider could not be asked, and its last yes still serves
@@ -114,18 +116,11 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	// What was asked is written down, however long the answer took.
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	if ended := endedBy(err); ended != nil {
-		err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-		if errors.Is(err, store.ErrConflict) {
-			err = s.End(ctx, id, ended.Reason)
-		}
-		if err == nil || oauth.AsError(err) != nil {
-			return errRevoked
-		}
-		return err
-	}
 	mode := checkSame
+	ended := endedBy(err)
 	switch {
+	case ended != nil:
+		mode = checkEnded
 	case err != nil:
 		mode = checkVain
 	case v.yes == 0:
@@ -133,15 +128,31 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	case v.changes(&rec.Value):
 		mode = checkChanged
 	}
-	if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
+	g := rec.Value
+	if ended != nil {
+		if err = s.endChecked(ctx, rec, id, ended); oauth.AsError(err) == nil {
+			return err
+		}
+	} else if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
 		return werr
 	}
 	if mode == checkChanged {
 		s.Changed(id)
 	}
-	g := &rec.Value
 	s.Events.Emit(ctx, event.Event{Kind: event.AccountVerified, Mode: mode, Client: g.Client, Person: g.Person.Subject, Grant: rec.ID, Resource: g.Resource})
 	return err
+}
+
+// endChecked ends a grant for a provider's no, whatever else has changed about it. It does
+// not give up at once: the provider is not asked again soon.
+func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
+	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+	for waiting := (patience{}); err != nil && oauth.AsError(err) == nil; err = s.End(ctx, id, ended.Reason) {
+		if !waiting.wait(ctx) {
+			return err
+		}
+	}
+	return errRevoked
 }
 
 // conclude ends our lease and keeps the answer that it brought; v is nil for none. Others

@@ -42,7 +42,15 @@ func (g *grantRecord) history() history {
 	return history{yes: time.Unix(g.LastYes, 0), asked: time.Unix(g.Asked, 0), leased: time.Unix(0, g.LeaseUntil)}
 }
 
-// recent tells whether the last yes needs no confirmation yet.
+// busy tells whether somebody has the lease. One that lasts longer than a lease can is of a
+// clock that was wrong.
+func (h history) busy(now time.Time) bool {
+	left := h.leased.Sub(now)
+	return left > 0 && left < leaseLife+leaseDoubt
+}
+
+// recent tells whether the last yes needs no confirmation yet. A clock that was set back
+// must not put the next check off, so a yes of the future is as old as it is far.
 func (p pace) recent(h history, now time.Time) bool {
 	return p.every > 0 && now.Sub(h.yes).Abs() < p.every
 }
@@ -65,8 +73,8 @@ type due struct {
 // until the bridge is crossed. Asking in vain counts as asking: there is one call in each
 // interval, or pause.
 func (p pace) due(h history, now time.Time) due {
-	age := now.Sub(h.yes)
-	if age < p.every {
+	age := now.Sub(h.yes).Abs()
+	if p.recent(h, now) {
 		return due{pass: true, patient: true, until: h.yes.Add(p.every)}
 	}
 	pause := min(p.every, retryAtMost)
@@ -74,11 +82,11 @@ func (p pace) due(h history, now time.Time) due {
 		pause = min(pause, retryUrgent)
 	}
 	vain := h.asked.After(h.yes)
-	d := due{pass: age < p.bridge, patient: age < 2*p.every, busy: now.Before(h.leased), until: h.yes.Add(2 * p.every)}
+	d := due{pass: age < p.bridge, patient: age < 2*p.every, busy: h.busy(now), until: h.yes.Add(2 * p.every)}
 	switch again := h.asked.Add(pause); {
 	case d.busy:
 		d.ask, d.until = true, h.leased
-	case vain && now.Before(again):
+	case vain && now.Sub(h.asked).Abs() < pause:
 		d.patient, d.until = d.pass, again
 	case d.patient:
 		d.ask = true

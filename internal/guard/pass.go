@@ -23,7 +23,6 @@ type Pass struct {
 	answers       [len(answers)]string
 
 	stream stream
-	ctx    passContext
 	writer Writer
 }
 
@@ -31,8 +30,7 @@ type Pass struct {
 func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
 	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin"), token: token}
 	p.authorization[0] = e.get(textAuthorization)
-	p.ctx.parent = req.HTTP.Context()
-	p.stream.record, p.stream.ctx = e.record, &p.ctx
+	p.stream.ctx.parent = req.HTTP.Context()
 	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
 		return nil, errStreams
 	}
@@ -103,7 +101,7 @@ func (p *Pass) Close() {
 		dropUnannounced(p.writer.Header())
 	}
 	p.guard.streams.leave(&p.stream)
-	p.ctx.cancel()
+	p.stream.ctx.cancel()
 }
 
 // Cut tells whether the registry ended the answer, which then is complete as it is.

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // accepting is a request that accepts an event stream.
@@ -124,26 +122,6 @@ func TestWaitingGETsCount(t *testing.T) {
 	if n := b.Streams().Total(); n != 0 {
 		t.Errorf("%d streams are left", n)
 	}
-}
-
-func TestStreamEndsAtItsAge(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup()
-		b.policy.Streams.MaxAge = time.Hour
-		ended, closed := b.open(t)
-		defer closed()
-		<-time.After(time.Hour - 1)
-		synctest.Wait()
-		if ended() {
-			t.Error("ended early")
-		}
-		<-time.After(1)
-		synctest.Wait()
-		if !ended() {
-			t.Error("outlives its age")
-		}
-	})
 }
 
 func TestRevokedStreamsAreCut(t *testing.T) {
