@@ -108,7 +108,7 @@ func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord],
 
 // stale tells whether the access token of an answer is not good enough to be given again.
 func (s *Service) stale(out *Issued, g *grantRecord, x *exchange) bool {
-	if out.Expires.IsZero() || !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
+	if !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
 		return true
 	}
 	life := x.terms.Policy.Lifetimes.Access
