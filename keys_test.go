@@ -4,11 +4,14 @@ package mcpoauth
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,5 +188,59 @@ func TestSec_H07_EmergencyOfAnotherNode(t *testing.T) {
 				_ = s.Destruct()
 			})
 		})
+	}
+}
+
+// audited is a store that keeps an audit trail.
+type audited struct {
+	store.Store
+	mu    sync.Mutex
+	modes []string
+}
+
+func (a *audited) Append(_ context.Context, entries []store.AuditEntry) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range entries {
+		a.modes = append(a.modes, e.Event+" "+e.Mode)
+	}
+	return nil
+}
+
+func (*audited) Find(context.Context, store.AuditQuery) ([]store.AuditEntry, error) { return nil, nil }
+
+func (*audited) Prune(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+// A command that opens the store by itself leaves a trail there before it ends.
+func TestRotationWithoutAServerIsAudited(t *testing.T) {
+	t.Parallel()
+	var a *audited
+	s := siteOver(t, &fakeStore{wrap: func(inner store.Store) store.Store {
+		a = &audited{Store: inner}
+		return a
+	}})
+	v, err := s.inspector(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	local := &localStore{&selection{store: s.store, sites: []*site{s}}}
+	if _, err := local.keys(); err != nil {
+		t.Error(err)
+	}
+	for _, now := range []bool{false, true} {
+		if _, err := local.rotate(now); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := local.close(); err != nil {
+		t.Error(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if want := []string{"keyring_rotated signing_next", "keyring_rotated root_active", "keyring_rotated all_replaced"}; !slices.Equal(a.modes, want) {
+		t.Errorf("audited %q", a.modes)
 	}
 }

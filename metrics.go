@@ -43,7 +43,7 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, endings, revocations, keyAge, accountChecks} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, accountChecks, endings, revocations, keyAge} {
 		ch <- d
 	}
 }

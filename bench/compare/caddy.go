@@ -17,6 +17,7 @@ type site struct {
 	store     string // of mcp_oauth, which is absent where it is ""
 	transport bool   // the recommended block
 	forward   bool   // forward_auth
+	header    bool   // a text as long as a JWT in the place of the client's token
 }
 
 // siteText is a Caddyfile with nothing else in the way: no access log, no TLS.
@@ -50,6 +51,10 @@ const guardBlock = `mcp_oauth {
 		encryption_key %[6]s
 		store %[7]s
 	}`
+
+// jwtLength is about that of the JWT which the guard sends to the backend: RS256, with the
+// claims of the emulator's person.
+const jwtLength = 1100
 
 const forwardBlock = `forward_auth %s {
 		uri /
@@ -96,6 +101,9 @@ func (w *world) caddyfile(c site, s *system, n int) (string, error) {
 	before, block := "", ""
 	if c.transport {
 		block = fmt.Sprintf("transport http {\n\t\t\tkeepalive_idle_conns_per_host %d\n\t\t}", w.idle)
+	}
+	if c.header {
+		block = "header_up Authorization \"Bearer " + strings.Repeat("x", jwtLength) + "\""
 	}
 	if c.forward {
 		before = fmt.Sprintf(forwardBlock, w.authAddr)

@@ -71,7 +71,7 @@ func TestSec_G09_VerifyEveryAcrossNodes(t *testing.T) {
 	w.signIn = "verify_account every 15m\n"
 	s := &streamer{events: make(chan string), gone: make(chan struct{})}
 	w.backend = record(t, s)
-	n := startNodesIn(t, w, "store redis redis://"+server.Addr+"\n")
+	n := w.startNodes(t, "store redis redis://"+server.Addr+"\n")
 	const a, b = 0, 1
 	n.to(a)
 	got := n.raw(n.issuer).signIn(n.resource)

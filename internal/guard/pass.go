@@ -22,19 +22,28 @@ type Pass struct {
 	authorization [1]string
 	answers       [len(answers)]string
 
-	stream stream
-	writer Writer
+	stream  stream
+	writer  Writer
+	request http.Request
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
 func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began.UnixNano(), origin: req.HTTP.Header.Get("Origin"), token: token}
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began.UnixNano(), origin: first(req.HTTP.Header["Origin"]), token: token}
 	p.authorization[0] = e.get(textAuthorization)
 	p.stream.ctx.parent = req.HTTP.Context()
 	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
 		return nil, errStreams
 	}
 	return p, nil
+}
+
+// first is the first value of a header whose canonical name is known.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // mayOpen tells whether the grant may open one more stream. A GET that accepts an event

@@ -193,3 +193,30 @@ func TestOutageAndStreams(t *testing.T) {
 		t.Error("the stream goes on")
 	}
 }
+
+// By default a session has 64 streams on a node, whether they were asked for by GET or by
+// POST. A POST that was answered otherwise has never counted.
+func TestDefaultLimitOfStreams(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	for range 32 {
+		_, closed := b.open(t)
+		defer closed()
+	}
+	for range 32 {
+		pass := b.answerTo(t, b.accepting(http.MethodPost))
+		answer, _ := pass.Wrap(httptest.NewRecorder(), b.accepting(http.MethodPost).HTTP, nil)
+		answer.Header().Set("Content-Type", "application/json")
+		answer.WriteHeader(http.StatusOK)
+		pass.Close()
+		defer b.answerTo(t, b.accepting(http.MethodGet)).Close()
+	}
+	if n := b.Streams().Total(); n != 64 {
+		t.Errorf("%d streams", n)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if w, _ := b.answer(b.accepting(method)); w.Code != http.StatusTooManyRequests {
+			t.Errorf("%s beyond the limit: %d", method, w.Code)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type host struct {
 	coarse    []string          // the endpoints' normal forms
 	under     string            // the issuer's path in normal form; "" when it has none or is elsewhere
 	resources []guarded         // the longest first
+	exact     map[string]Route  // what becomes of the resources' own paths: nearly every request
 }
 
 // guarded is a resource and the beginnings of paths that belong to it.
@@ -49,6 +50,15 @@ func New(p *policy.Policy) *Table {
 		// look there last, and where there is one resource they can mean no other.
 		if len(h.resources) == 1 {
 			h.documents[resourceDocument] = Route{Kind: Document, Document: ProtectedResource, Resource: h.resources[0].resource}
+		}
+	}
+	for _, h := range t.hosts {
+		h.exact = map[string]Route{}
+		for _, g := range h.resources {
+			path := g.resource.Path
+			if r := t.decide(h, path, path); r.Kind == Guarded {
+				h.exact[path] = r
+			}
 		}
 	}
 	return t

@@ -103,7 +103,7 @@ func Mint(rand io.Reader, root seal.Root, s seal.Site, t Type, id ID, gen uint32
 // a MAC could be checked by somebody who holds hashes alone.
 func macOf(root seal.Root, s seal.Site, t Type, b []byte) [macLen]byte {
 	sum := sha256.Sum256(b[headLen : headLen+secretLen])
-	mac := root.TokenKey().HMAC([]byte("mcpo/v1/token"), []byte{byte(t)}, s[:], b[:headLen], sum[:])
+	mac := root.TokenMAC([]byte("mcpo/v1/token"), []byte{byte(t)}, s[:], b[:headLen], sum[:])
 	return [macLen]byte(mac[:macLen])
 }
 

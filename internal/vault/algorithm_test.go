@@ -23,6 +23,7 @@ func configured(t *testing.T, with node, alg *string) (node, *bytes.Buffer) {
 	made := 0
 	config := vaulttest.Config(with.store, with.clock.Now, vaulttest.Master(t, 0))
 	config.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	config.Dropped = func() { log.WriteString("a key went before its time\n") }
 	config.Algorithm = func() string { return *alg }
 	config.NewSigningKey = func(now time.Time) (seal.SigningKey, error) {
 		made++
@@ -104,6 +105,9 @@ func TestAlgorithmChangeTakenBack(t *testing.T) {
 	n.schedule(t, map[int]string{0: "RS256 active, ES256 next", 41: "RS256 active, ES256 next", 42: "RS256 active", 200: "RS256 active"})
 	if !strings.Contains(log.String(), "backend_jwt_alg") {
 		t.Error("no warning while the other key waits")
+	}
+	if strings.Contains(log.String(), "before its time") {
+		t.Error("a key that never signed is announced")
 	}
 }
 

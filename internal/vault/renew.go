@@ -47,9 +47,7 @@ func (v *Vault) planRenewal(old *ring) (seal.Keyring, []string, error) {
 		if next := signingIn(&k, seal.SigningNext); next >= 0 {
 			published = k.Signing[next].Created
 		}
-		if end := published.Add(SigningLead); end.Before(k.Signing[active].NotAfter) {
-			k.Signing[active].NotAfter = end
-		}
+		k.Signing[active].NotAfter = published.Add(SigningLead)
 	}
 	done, err := v.planSigning(&k, now)
 	if err != nil {
