@@ -118,7 +118,7 @@ func newFaultWorld(t *testing.T) *faultWorld {
 	key := siteKey{issuer: faultIssuer, store: t.Name()}
 	pooled := newPooledStore(opener, slog.New(slog.DiscardHandler))
 	storePool.LoadOrStore(key.store, pooled)
-	w.site = newSite(key, pooled, nil)
+	w.site = newSite(key, pooled, nil, defaultAlg)
 	w.site.log = slog.New(slog.DiscardHandler)
 	w.site.sink = event.Sinks{w.events}
 	w.idp = entratest.New(entratest.Options{BaseURL: faultIDP, RedirectURIs: []string{faultIssuer + "/callback"}})
