@@ -318,3 +318,26 @@ func TestCheckHoldsTheSite(t *testing.T) {
 		}
 	})
 }
+
+// Without provider_outage a question without an answer denies at once, and a lost answer
+// is made good within a minute.
+func TestNoOutageIsAllowed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := every(t)
+		n.terms.Policy.Lifetimes.Access, n.terms.Policy.Lifetimes.ProviderOutage = time.Hour, 0
+		i := n.signIn(t)
+		n.terms.Policy.Lifetimes.Access = 15 * time.Minute
+		n.clock.Advance(16 * time.Minute)
+		n.provider.fail = errAway
+		n.uses(t, i) // is being confirmed
+		_, err := n.use(t, i)
+		wantUnknown(t, err)
+		wantUnknown(t, n.AliveWith(t.Context(), n.terms, i.Grant, n.key(t, i)))
+		n.provider.set(func() { n.provider.fail = nil })
+		n.clock.Advance(time.Minute)
+		n.uses(t, i)
+		n.uses(t, i)
+		n.wantCalls(t, 2)
+	})
+}
