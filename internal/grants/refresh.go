@@ -112,9 +112,7 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 	id := x.token.ID.String()
 	defer func() {
 		if x.lease != 0 {
-			ctx, cancel := detach(ctx)
-			defer cancel()
-			s.release(ctx, id, x.lease)
+			s.giveBack(ctx, x)
 		}
 	}()
 	var waiting patience

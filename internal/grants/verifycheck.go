@@ -131,7 +131,7 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	g := rec.Value
 	if ended != nil {
 		err = s.endChecked(ctx, rec, id, ended)
-	} else if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
+	} else if werr := s.conclude(ctx, id, rec.Value.LeaseUntil, v, func(*grantRecord) (seal.Key, error) { return dek, nil }); werr != nil {
 		return werr
 	}
 	if mode == checkChanged {
@@ -145,7 +145,7 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
 	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
 	if errors.Is(err, store.ErrConflict) {
-		err = s.End(ctx, id, ended.Reason)
+		err = s.end(ctx, id, ended.Reason, ended.Reference)
 	}
 	if err == nil || oauth.AsError(err) != nil {
 		return errRevoked
@@ -153,23 +153,32 @@ func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord]
 	return err
 }
 
-// conclude ends our lease and keeps the answer that it brought; v is nil for none. Others
-// may have changed the grant meanwhile, but not what the lease protects. Whoever lost the
-// lease writes nothing: what it knows is older than what is there.
-func (s *Service) conclude(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, dek seal.Key, v *verdict) error {
-	name := rec.Value.LeaseUntil
-	var sealing error
-	err := s.amend(ctx, rec.ID, func(g *grantRecord) bool {
-		if g.LeaseUntil != name {
-			return false
+// conclude ends a lease of ours and keeps the answer that it brought; v is nil for none.
+// key returns the data key of the grant. Others may have changed the grant meanwhile, but
+// not what the lease protects. Whoever lost the lease writes nothing: what it knows is older
+// than what is there. A store that fails is asked again for a while, since the provider may
+// have replaced its token and take the former one no more.
+func (s *Service) conclude(ctx context.Context, id tokens.ID, lease int64, v *verdict, key func(*grantRecord) (seal.Key, error)) error {
+	var waiting patience
+	for {
+		var sealing error
+		err := s.amend(ctx, id.String(), func(g *grantRecord) bool {
+			if g.LeaseUntil != lease {
+				return false
+			}
+			g.LeaseUntil = 0
+			if v == nil || g.Provider == nil {
+				return true
+			}
+			v.apply(g)
+			var dek seal.Key
+			if dek, sealing = key(g); sealing == nil {
+				sealing = s.resealProvider(g, id, dek, v.token)
+			}
+			return sealing == nil
+		})
+		if err == nil || v == nil || !waiting.wait(ctx) {
+			return errors.Join(err, sealing)
 		}
-		g.LeaseUntil = 0
-		if v == nil || g.Provider == nil {
-			return true
-		}
-		v.apply(g)
-		sealing = s.resealProvider(g, id, dek, v.token)
-		return sealing == nil
-	})
-	return errors.Join(err, sealing)
+	}
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+)
+
+// A provider that takes each token once has replaced its token by the time the store
+// fails. Where the new one were lost, the next refresh would end the session.
+func TestSec_I03_AnswerSurvivesAFailedWrite(t *testing.T) {
+	t.Parallel()
+	for what, f := range map[string]flaky{
+		"not written, once":       {before: 1},
+		"not written for seconds": {before: 6},
+		"reply lost":              {after: 1},
+		"replies lost":            {after: 6},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, b, first := pairOf(t)
+				shaky := &flaky{Store: a.store, kind: "grant"}
+				c := nodeOn(t, shaky, a.clock, a.provider)
+				a.provider.during = func() { shaky.before, shaky.after = f.before, f.after }
+				_, err := c.refresh(t, text(*first.Refresh))
+				wantUnknown(t, err)
+				a.provider.during = nil
+				second := mustRefresh(t, b, text(*first.Refresh))
+				a.clock.Advance(time.Hour)
+				mustRefresh(t, b, text(*second.Refresh))
+			})
+		})
+	}
+}
+
+// The same for a check that follows use.
+func TestSec_I03_CheckSurvivesAFailedWrite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := every(t)
+		n.provider.strict = true
+		i := n.signIn(t)
+		shaky := &flaky{Store: n.store, kind: "grant"}
+		m := nodeOn(t, shaky, n.clock, n.provider)
+		m.terms = n.terms
+		n.clock.Advance(16 * time.Minute)
+		n.provider.during = func() { shaky.before = 6 }
+		m.uses(t, i)
+		for waiting := new(patience); waiting.wait(t.Context()); {
+			synctest.Wait() // until the check has given up, too
+		}
+		n.provider.during = nil
+		n.clock.Advance(16 * time.Minute)
+		n.uses(t, i)
+		n.wantCalls(t, 2)
+	})
+}
+
+// A provider may replace its token and then fail to say who the person is.
+func TestSec_G10_ReplacedTokenOutlivesAFailure(t *testing.T) {
+	t.Parallel()
+	for what, age := range map[string]time.Duration{"bridged": time.Hour, "too old": 6 * time.Hour} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, b, last := pairOf(t)
+				a.clock.Advance(age)
+				a.provider.anonymous = errors.New("the userinfo endpoint answered status 502")
+				if out, err := a.refresh(t, text(*last.Refresh)); err == nil {
+					last = out
+				} else {
+					wantUnknown(t, err)
+				}
+				a.provider.anonymous = nil
+				mustRefresh(t, b, text(*last.Refresh))
+			})
+		})
+	}
+}
+
+// A yes of the future is from a clock that was set back since. It bridges no outage.
+func TestSec_G10_YesOfTheFutureBridgesNothing(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.clock.Advance(24 * time.Hour)
+	i := n.signIn(t)
+	n.clock.Advance(-24 * time.Hour)
+	n.provider.fail = errors.New("502")
+	_, err := n.refresh(t, text(*i.Refresh))
+	wantUnknown(t, err)
+	n.provider.fail = nil
+	if _, err := n.refresh(t, text(*i.Refresh)); err != nil && oauth.AsError(err) != nil {
+		t.Fatal(err)
+	}
+}
