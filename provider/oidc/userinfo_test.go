@@ -92,6 +92,12 @@ func TestUserInfoOutcomes(t *testing.T) {
 		"outage":        {503, "text/html", "down", true},
 		"throttled":     {429, "application/json", `{}`, true},
 		"garbage":       {200, "application/json", `{"sub":`, true},
+		"maintenance":   {200, "text/html; charset=utf-8", "<p>We are back soon", true},
+		"redirect":      {302, "text/html", "", true},
+		"wants browser": {403, "text/html", "<script>", true},
+		"timeout":       {408, "text/plain", "", true},
+		"no endpoint":   {404, "text/html", "<h1>Not Found", false},
+		"no token":      {401, "text/html", "<h1>Unauthorized", false},
 		"refused":       {403, "application/json", `{"error":"insufficient_scope"}`, false},
 		"signed answer": {200, "application/jwt", "a.b.c", false},
 	} {
