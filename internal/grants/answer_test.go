@@ -3,7 +3,9 @@
 package grants
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +100,40 @@ func TestSec_G10_YesOfTheFutureBridgesNothing(t *testing.T) {
 	if _, err := n.refresh(t, text(*i.Refresh)); err != nil && oauth.AsError(err) != nil {
 		t.Fatal(err)
 	}
+}
+
+// A refresh goes on when its client hangs up, and a reload that closes the store meanwhile
+// would lose what the provider answers. One that began too late to hold the store is still
+// served.
+func TestRefreshHoldsTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		var held atomic.Int32
+		n.Hold = func() func() {
+			held.Add(1)
+			return func() { held.Add(-1) }
+		}
+		first := n.signIn(t)
+		n.provider.gate = make(chan struct{})
+		ctx, hangUp := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := n.Refresh(ctx, n.terms, Refreshing{Client: client, Token: text(*first.Refresh)})
+			done <- err
+		}()
+		synctest.Wait()
+		hangUp()
+		wantUnknown(t, <-done)
+		if held.Load() != 1 {
+			t.Fatalf("held %d times", held.Load())
+		}
+		close(n.provider.gate)
+		synctest.Wait()
+		if held.Load() != 0 || n.grant(t, first).Generation != 2 {
+			t.Fatalf("held %d times, generation %d", held.Load(), n.grant(t, first).Generation)
+		}
+		n.Hold = func() func() { return nil }
+		mustRefresh(t, n, text(*first.Refresh))
+	})
 }

@@ -87,6 +87,11 @@ func (s *Service) share(ctx context.Context, terms Terms, r Refreshing) (*Issued
 	ch := s.refreshes.DoChan(key, func() (out any, err error) {
 		// This runs in a goroutine of its own, where a panic would end the whole server.
 		defer recoverAs(&err)
+		// A client that hangs up must not have the store closed in the middle. While it waits,
+		// its request holds everything open, also when that is closing.
+		if release := s.hold(); release != nil {
+			defer release()
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
 		return s.refresh(ctx, r, &exchange{terms: terms, token: t})
