@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // A provider that takes each token once has replaced its token by the time the store
@@ -136,4 +138,41 @@ func TestRefreshHoldsTheStore(t *testing.T) {
 		n.Hold = func() func() { return nil }
 		mustRefresh(t, n, text(*first.Refresh))
 	})
+}
+
+// meanwhile runs something before the first write.
+type meanwhile struct {
+	store.Store
+	once func()
+}
+
+func (m *meanwhile) Update(ctx context.Context, r store.Record, prev store.Version) error {
+	if f := m.once; f != nil {
+		m.once = nil
+		f()
+	}
+	return m.Store.Update(ctx, r, prev)
+}
+
+// Two requests of one client meet on two nodes whose clocks differ by more than the grace
+// time: both get the same pair, so it does not matter which one the client keeps.
+func TestSec_I02_OnePairThoughClocksDiffer(t *testing.T) {
+	t.Parallel()
+	a := newNode(t)
+	a.provider.token = "" // nobody to ask
+	first := a.signIn(t)
+	ahead := clock.NewFake(a.clock.Now().Add(2 * time.Minute))
+	shared := &meanwhile{Store: a.store}
+	b := nodeOn(t, shared, ahead, a.provider)
+	var one *Issued
+	shared.once = func() { one = mustRefresh(t, a, text(*first.Refresh)) }
+	two := mustRefresh(t, b, text(*first.Refresh))
+	if text(*one.Refresh) != text(*two.Refresh) {
+		t.Error("the chain forks")
+	}
+	for _, kept := range []*Issued{one, two} {
+		if _, err := a.refresh(t, text(*kept.Refresh)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -40,6 +40,8 @@ type exchange struct {
 	// verdict is what the provider said; it outlives a lost compare-and-swap, since the
 	// provider may accept the token that it was asked with only once.
 	verdict *verdict
+	// current tells that the token was the newest when this refresh began.
+	current bool
 	// lease is the name of the lease that this refresh holds or may hold, 0 for none.
 	lease int64
 }
