@@ -19,7 +19,7 @@ import (
 // fails. Where the new one were lost, the next refresh would end the session.
 func TestSec_I03_AnswerSurvivesAFailedWrite(t *testing.T) {
 	t.Parallel()
-	for what, f := range map[string]flaky{
+	for what, f := range map[string]struct{ before, after int }{
 		"not written, once":       {before: 1},
 		"not written for seconds": {before: 6},
 		"reply lost":              {after: 1},
@@ -174,5 +174,34 @@ func TestSec_I02_OnePairThoughClocksDiffer(t *testing.T) {
 		if _, err := a.refresh(t, text(*kept.Refresh)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A no that cannot be written at once is not forgotten: a check counts as asking, so the
+// next one comes an interval later.
+func TestSec_G09_NoSurvivesAFailedWrite(t *testing.T) {
+	t.Parallel()
+	for what, age := range map[string]time.Duration{"beside the request": 16 * time.Minute, "before the request": 31 * time.Minute} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := every(t)
+				i := n.signIn(t)
+				shaky := &flaky{Store: n.store, kind: "grant"}
+				m := nodeOn(t, shaky, n.clock, n.provider)
+				m.terms = n.terms
+				n.clock.Advance(age)
+				n.provider.fail = gone
+				n.provider.during = func() { shaky.before = 6 }
+				_, _ = m.use(t, i)
+				for waiting := new(patience); waiting.wait(t.Context()); {
+					synctest.Wait()
+				}
+				if n.grant(t, i).Ended == nil {
+					t.Error("the grant goes on")
+				}
+				n.wantCalls(t, 1)
+			})
+		})
 	}
 }

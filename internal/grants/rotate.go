@@ -12,7 +12,6 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
-	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -97,24 +96,9 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	}
 	x.verdict, err = s.ask(ctx, x.terms, g, x.token.ID, token)
 	if ended := endedBy(err); ended != nil {
-		return s.endAsked(ctx, rec, x, ended)
+		return s.endAsked(ctx, rec, x.token.ID, ended)
 	}
 	return err
-}
-
-// endAsked ends a grant for a provider's no. A change of the grant meanwhile does not undo
-// it: asked once more, the provider may be away, and an outage would look like a yes.
-func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], x *exchange, ended *provider.Ended) error {
-	ctx, cancel := detach(ctx)
-	defer cancel()
-	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-	if !errors.Is(err, store.ErrConflict) {
-		return err
-	}
-	if ended := s.end(ctx, x.token.ID, ended.Reason, ended.Reference); ended != nil {
-		return ended
-	}
-	return err // whoever reads the grant again finds it ended
 }
 
 // giveBack ends the lease of an exchange that came to nothing, and keeps what the provider

@@ -130,7 +130,9 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	}
 	g := rec.Value
 	if ended != nil {
-		err = s.endChecked(ctx, rec, id, ended)
+		if err = s.endAsked(ctx, rec, id, ended); oauth.AsError(err) != nil || errors.Is(err, store.ErrConflict) {
+			err = errRevoked
+		}
 	} else if werr := s.conclude(ctx, id, rec.Value.LeaseUntil, v, func(*grantRecord) (seal.Key, error) { return dek, nil }); werr != nil {
 		return werr
 	}
@@ -141,14 +143,21 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	return err
 }
 
-// endChecked ends a grant for a provider's no, whatever else has changed about it.
-func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
+// endAsked ends a grant for a provider's no, and returns what the client is told, or
+// store.ErrConflict where the grant has to be read for that. Neither a change of the grant
+// nor a store that fails for a moment undoes a no: asked once more, and that may be much
+// later, the provider may be away, and an outage would look like a yes.
+func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
 	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-	if errors.Is(err, store.ErrConflict) {
-		err = s.end(ctx, id, ended.Reason, ended.Reference)
-	}
-	if err == nil || oauth.AsError(err) != nil {
-		return errRevoked
+	for waiting := new(patience); oauth.AsError(err) == nil; {
+		if !errors.Is(err, store.ErrConflict) && !waiting.wait(ctx) {
+			return err
+		}
+		if err = s.end(ctx, id, ended.Reason, ended.Reference); err == nil {
+			return store.ErrConflict
+		}
 	}
 	return err
 }
