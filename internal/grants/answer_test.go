@@ -205,3 +205,46 @@ func TestSec_G09_NoSurvivesAFailedWrite(t *testing.T) {
 		})
 	}
 }
+
+// A holder that was away for too long shows a token that the one who took over has had
+// replaced. The no to that is none to the person.
+func TestSec_G10_NoToAFencedHolderEndsNothing(t *testing.T) {
+	t.Parallel()
+	a, b, first := pairOf(t)
+	var second *Issued
+	a.provider.during = func() {
+		a.provider.set(func() { a.provider.during = nil })
+		a.clock.Advance(leaseLife + 2*time.Second)
+		second = mustRefresh(t, b, text(*first.Refresh))
+	}
+	got := mustRefresh(t, a, text(*first.Refresh))
+	if text(*got.Refresh) != text(*second.Refresh) {
+		t.Error("the slow holder got another pair")
+	}
+	mustRefresh(t, b, text(*second.Refresh))
+}
+
+// The same for a check that follows use.
+func TestSec_G10_NoToAFencedCheckEndsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := every(t)
+		n.provider.strict = true
+		m := nodeOn(t, n.store, n.clock, n.provider)
+		m.terms = n.terms
+		i := n.signIn(t)
+		n.clock.Advance(31 * time.Minute)
+		n.provider.during = func() {
+			n.provider.set(func() { n.provider.during = nil })
+			n.clock.Advance(16 * time.Minute)
+			if _, err := m.use(t, i); err != nil {
+				t.Error(err)
+			}
+		}
+		n.uses(t, i)
+		n.wantCalls(t, 2)
+		if g := n.grant(t, i); g.Ended != nil {
+			t.Errorf("ended for %s", g.Ended.Reason)
+		}
+	})
+}

@@ -64,11 +64,6 @@ func Triggers() []string { return []string{ByClient, ByCommand, ByReuse, ByPolic
 // End kills a grant and every token of it. Ending a grant that is gone or already ended
 // is not an error.
 func (s *Service) End(ctx context.Context, id tokens.ID, reason string) error {
-	return s.end(ctx, id, reason, "")
-}
-
-// end is End with the provider's own reference.
-func (s *Service) end(ctx context.Context, id tokens.ID, reason, ref string) error {
 	for range attempts {
 		rec, err := vault.Get(ctx, s.Vault, grantKind, id.String())
 		if errors.Is(err, store.ErrNotFound) {
@@ -80,7 +75,7 @@ func (s *Service) end(ctx context.Context, id tokens.ID, reason, ref string) err
 		if rec.Value.Ended != nil {
 			return nil
 		}
-		if err := s.kill(ctx, rec, reason, ref); !errors.Is(err, store.ErrConflict) {
+		if err := s.kill(ctx, rec, reason, ""); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	}
 	x.verdict, err = s.ask(ctx, x.terms, g, x.token.ID, token)
 	if ended := endedBy(err); ended != nil {
-		return s.endAsked(ctx, rec, x.token.ID, ended)
+		return s.endAsked(ctx, rec, ended)
 	}
 	return err
 }

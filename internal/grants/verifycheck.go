@@ -130,8 +130,11 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	}
 	g := rec.Value
 	if ended != nil {
-		if err = s.endAsked(ctx, rec, id, ended); oauth.AsError(err) != nil || errors.Is(err, store.ErrConflict) {
+		switch err = s.endAsked(ctx, rec, ended); {
+		case oauth.AsError(err) != nil:
 			err = errRevoked
+		case errors.Is(err, store.ErrConflict):
+			err = s.Alive(ctx, id)
 		}
 	} else if werr := s.conclude(ctx, id, rec.Value.LeaseUntil, v, func(*grantRecord) (seal.Key, error) { return dek, nil }); werr != nil {
 		return werr
@@ -143,23 +146,30 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	return err
 }
 
-// endAsked ends a grant for a provider's no, and returns what the client is told, or
-// store.ErrConflict where the grant has to be read for that. Neither a change of the grant
-// nor a store that fails for a moment undoes a no: asked once more, and that may be much
-// later, the provider may be away, and an outage would look like a yes.
-func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
+// endAsked ends a grant for a provider's no, under our lease, which rec has. It returns what
+// the client is told, or store.ErrConflict where the grant has to be read for that. Neither a
+// change of the grant nor a store that fails for a moment undoes a no: asked once more, and
+// that may be much later, the provider may be away, and an outage would look like a yes. The
+// no of somebody who lost the lease is about a token that may have been replaced since, and
+// says nothing.
+func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], ended *provider.Ended) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-	for waiting := new(patience); oauth.AsError(err) == nil; {
-		if !errors.Is(err, store.ErrConflict) && !waiting.wait(ctx) {
+	lease := rec.Value.LeaseUntil
+	var waiting patience
+	for {
+		err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+		if oauth.AsError(err) != nil || !errors.Is(err, store.ErrConflict) && !waiting.wait(ctx) {
 			return err
 		}
-		if err = s.end(ctx, id, ended.Reason, ended.Reference); err == nil {
+		now, err := vault.Get(ctx, s.Vault, grantKind, rec.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && now.Value.LeaseUntil != lease:
 			return store.ErrConflict
+		case err == nil:
+			rec = now
 		}
 	}
-	return err
 }
 
 // conclude ends a lease of ours and keeps the answer that it brought; v is nil for none.
