@@ -248,3 +248,17 @@ func TestSec_G10_NoToAFencedCheckEndsNothing(t *testing.T) {
 		}
 	})
 }
+
+// A machine that was stopped after it took the lease asks nothing when it goes on.
+func TestSec_I02_LateHolderDoesNotAsk(t *testing.T) {
+	t.Parallel()
+	a, b, first := pairOf(t)
+	stopped := &meanwhile{Store: a.store, once: func() { a.clock.Advance(leaseLife - time.Second) }}
+	c := nodeOn(t, stopped, a.clock, a.provider)
+	_, err := c.refresh(t, text(*first.Refresh))
+	wantUnknown(t, err)
+	if a.provider.calls != 0 {
+		t.Errorf("%d calls", a.provider.calls)
+	}
+	mustRefresh(t, b, text(*first.Refresh))
+}

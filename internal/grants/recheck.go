@@ -29,6 +29,11 @@ const (
 	modeOutage    = "outage"    // the provider could not be asked, and its last yes is young
 )
 
+// errLeaseOver says that too much time went by since the lease was taken: somebody else may
+// have the right to ask by now, and some providers take the token of whoever is second for
+// stolen. It is an unknown outcome.
+var errLeaseOver = errors.New("the right to ask the provider ended before it was used")
+
 // verdict is what asking the provider came to: a yes, or leave to go on without one.
 type verdict struct {
 	// mode is modeRotated, modeUnchecked or modeOutage.
@@ -69,6 +74,9 @@ func (v *verdict) apply(g *grantRecord) {
 // when the last yes is too old to bridge an outage, and even then comes with a verdict
 // whose token is to be stored: the provider may have replaced its token before it failed.
 func (s *Service) ask(ctx context.Context, terms Terms, g *grantRecord, id tokens.ID, token secret.String) (*verdict, error) {
+	if time.Unix(0, g.LeaseUntil).Sub(s.Now()) < providerTimeout {
+		return nil, errLeaseOver
+	}
 	ask, cancel := context.WithTimeout(ctx, providerTimeout)
 	defer cancel()
 	session, err := terms.Provider.Refresh(ask, token)
