@@ -134,7 +134,11 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 		case oauth.AsError(err) != nil:
 			err = errRevoked
 		case errors.Is(err, store.ErrConflict):
-			err = s.Alive(ctx, id)
+			if err = s.Alive(ctx, id); oauth.AsError(err) == nil {
+				return err
+			}
+		default:
+			return err
 		}
 	} else if werr := s.conclude(ctx, id, rec.Value.LeaseUntil, v, func(*grantRecord) (seal.Key, error) { return dek, nil }); werr != nil {
 		return werr
