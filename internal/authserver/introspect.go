@@ -86,15 +86,11 @@ func (s *active) mayIntrospect(c *clients.Client) bool {
 	return false
 }
 
-// describe says what the guard would make of an access token, and like there the provider
-// is asked by the use of it (verify_account every). A refresh token is nothing that a
-// resource could be shown. A token that the client may not know about is inactive
+// describe says what the guard would make of an access token. A refresh token is nothing
+// that a resource could be shown. A token that the client may not know about is inactive
 // for it (RFC 7662 §2.2).
 func (s *active) describe(ctx context.Context, client *clients.Client, token string) (introspection, error) {
 	a, err := s.Grants.Access(ctx, token)
-	if err == nil {
-		a, err = s.Grants.Verify(ctx, grants.Terms{Policy: s.Policy, Provider: s.Provider}, a, token)
-	}
 	if err != nil {
 		if oauth.AsError(err) == nil {
 			return introspection{}, err

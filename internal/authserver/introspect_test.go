@@ -15,7 +15,6 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
-	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
@@ -128,23 +127,4 @@ func TestGoldenIntrospection(t *testing.T) {
 	golden(t, "introspect_inactive", w.introspectCall(got.Refresh, me...))
 	golden(t, "introspect_refused", w.introspectCall(got.Access))
 	golden(t, "introspect_get", w.call(request("GET", issuer+"/introspect", "")))
-}
-
-// A server that introspects is told what the guard would make of the token: where the
-// provider is asked by use, a disabled account is over for it, too, though the client never
-// refreshes.
-func TestSec_G09_IntrospectionIsAUse(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, introspecting)
-	w.Policy.Verify = provider.Verification{Every: 15 * time.Minute}
-	_, got := w.tokens(t)
-	me := basic(staticID, staticSecret)
-	w.clock.Advance(31 * time.Minute)
-	if body := w.introspectCall(got.Access, me...).Body.String(); !strings.Contains(body, `"active":true`) || w.provider.refreshes != 1 {
-		t.Errorf("%s after %d calls to the provider", body, w.provider.refreshes)
-	}
-	w.clock.Advance(25 * time.Minute)
-	w.provider.refreshErr = &provider.Ended{Reason: "invalid_grant", Cause: errDown}
-	w.Policy.Verify.Every = 10 * time.Minute
-	wantInactive(t, w.introspectCall(got.Access, me...))
 }
