@@ -172,6 +172,8 @@ func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], 
 			return store.ErrConflict
 		case err == nil:
 			rec = now
+		case !waiting.wait(ctx):
+			return err
 		}
 	}
 }
