@@ -34,7 +34,9 @@ type Provider interface {
 
 	// Refresh asks the provider whether the person may still be signed in. A definite no
 	// is an *Ended. The caller compares the Subject of the answer with the one it knows
-	// (OpenID Connect Core §12.2: sub MUST be the same).
+	// (OpenID Connect Core §12.2: sub MUST be the same). An unknown outcome comes with a
+	// Session where the provider may have replaced its token before it failed: its Person is
+	// zero, and its RefreshToken is the one to ask with next.
 	Refresh(ctx context.Context, refreshToken secret.String) (*Session, error)
 
 	// Warm discovers the provider, so that the first person does not wait for it.

@@ -154,9 +154,11 @@ type fakeProvider struct {
 	token  string
 	// strict makes every refresh token good for one use, as rotating providers do.
 	strict bool
-	// during runs while the provider is being asked.
-	during func()
-	gate   chan struct{}
+	// during runs while the provider is being asked, answered when it has decided.
+	during, answered func()
+	gate             chan struct{}
+	// anonymous is why a provider that gave a new token cannot say whose it is.
+	anonymous error
 }
 
 func newFakeProvider() *fakeProvider {
@@ -178,6 +180,9 @@ func (p *fakeProvider) Refresh(_ context.Context, token secret.String) (*provide
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.answered != nil {
+		defer p.answered()
+	}
 	p.calls++
 	p.last = token.Reveal()
 	if p.fail != nil {
@@ -187,6 +192,9 @@ func (p *fakeProvider) Refresh(_ context.Context, token secret.String) (*provide
 		return nil, &provider.Ended{Reason: "invalid_grant", Cause: errors.New("refresh token was used before")}
 	}
 	p.token = "up-" + string(rune('0'+p.calls%10))
+	if p.anonymous != nil {
+		return &provider.Session{RefreshToken: secret.New(p.token)}, p.anonymous
+	}
 	return &provider.Session{Person: p.person, RefreshToken: secret.New(p.token)}, nil
 }
 

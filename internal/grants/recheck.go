@@ -29,6 +29,11 @@ const (
 	modeOutage    = "outage"    // the provider could not be asked, and its last yes is young
 )
 
+// errLeaseOver says that too much time went by since the lease was taken: somebody else may
+// have the right to ask by now, and some providers take the token of whoever is second for
+// stolen. It is an unknown outcome.
+var errLeaseOver = errors.New("the right to ask the provider ended before it was used")
+
 // verdict is what asking the provider came to: a yes, or leave to go on without one.
 type verdict struct {
 	// mode is modeRotated, modeUnchecked or modeOutage.
@@ -66,17 +71,22 @@ func (v *verdict) apply(g *grantRecord) {
 // the caller holds the lease of the grant. It changes nothing: the verdict is for the
 // caller to apply and to store together with its token, before anybody is answered. A
 // definite no is *provider.Ended; anything else that prevents an answer is an error only
-// when the last yes is too old to bridge an outage.
+// when the last yes is too old to bridge an outage, and even then comes with a verdict
+// whose token is to be stored: the provider may have replaced its token before it failed.
 func (s *Service) ask(ctx context.Context, terms Terms, g *grantRecord, id tokens.ID, token secret.String) (*verdict, error) {
+	if time.Unix(0, g.LeaseUntil).Sub(s.Now()) < providerTimeout {
+		return nil, errLeaseOver
+	}
 	ask, cancel := context.WithTimeout(ctx, providerTimeout)
 	defer cancel()
 	session, err := terms.Provider.Refresh(ask, token)
+	if session != nil && !session.RefreshToken.IsZero() {
+		token = session.RefreshToken
+	}
 	if err == nil {
 		var v *verdict
 		if v, err = s.accept(terms, g, session); err == nil {
-			if v.token.IsZero() {
-				v.token = token
-			}
+			v.token = token
 			return v, nil
 		}
 	}
@@ -84,16 +94,17 @@ func (s *Service) ask(ctx context.Context, terms Terms, g *grantRecord, id token
 		return nil, err
 	}
 	s.Events.Emit(ctx, event.Event{Kind: event.ProviderUnsettled, Client: g.Client, Person: g.Person.Subject, Grant: id.String(), Cause: err})
-	if s.Now().Sub(time.Unix(g.LastYes, 0)) >= bridge(terms.Policy) {
-		return nil, fmt.Errorf("provider cannot be asked: %w", err)
+	v := &verdict{mode: modeOutage, token: token}
+	if s.Now().Sub(time.Unix(g.LastYes, 0)).Abs() >= bridge(terms.Policy) {
+		return v, fmt.Errorf("provider cannot be asked: %w", err)
 	}
-	return &verdict{mode: modeOutage, token: token}, nil
+	return v, nil
 }
 
 // accept makes a verdict of what the provider says now. A provider that answers a refresh
 // without an ID token vouches for the person without new claims.
 func (s *Service) accept(terms Terms, g *grantRecord, session *provider.Session) (*verdict, error) {
-	v := &verdict{mode: modeRotated, token: session.RefreshToken, yes: s.Now().Unix()}
+	v := &verdict{mode: modeRotated, yes: s.Now().Unix()}
 	now := session.Person
 	if now.Subject == "" {
 		return v, nil

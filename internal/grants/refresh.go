@@ -40,6 +40,8 @@ type exchange struct {
 	// verdict is what the provider said; it outlives a lost compare-and-swap, since the
 	// provider may accept the token that it was asked with only once.
 	verdict *verdict
+	// current tells that the token was the newest when this refresh began.
+	current bool
 	// lease is the name of the lease that this refresh holds or may hold, 0 for none.
 	lease int64
 }
@@ -87,6 +89,11 @@ func (s *Service) share(ctx context.Context, terms Terms, r Refreshing) (*Issued
 	ch := s.refreshes.DoChan(key, func() (out any, err error) {
 		// This runs in a goroutine of its own, where a panic would end the whole server.
 		defer recoverAs(&err)
+		// A client that hangs up must not have the store closed in the middle. While it waits,
+		// its request holds everything open, also when that is closing.
+		if release := s.hold(); release != nil {
+			defer release()
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
 		return s.refresh(ctx, r, &exchange{terms: terms, token: t})
@@ -112,9 +119,7 @@ func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issu
 	id := x.token.ID.String()
 	defer func() {
 		if x.lease != 0 {
-			ctx, cancel := detach(ctx)
-			defer cancel()
-			s.release(ctx, id, x.lease)
+			s.giveBack(ctx, x)
 		}
 	}()
 	var waiting patience

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
@@ -95,9 +96,18 @@ func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x
 	}
 	x.verdict, err = s.ask(ctx, x.terms, g, x.token.ID, token)
 	if ended := endedBy(err); ended != nil {
-		return s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+		return s.endAsked(ctx, rec, ended)
 	}
 	return err
+}
+
+// giveBack ends the lease of an exchange that came to nothing, and keeps what the provider
+// answered.
+func (s *Service) giveBack(ctx context.Context, x *exchange) {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	// Where this fails, too, the lease ends by itself.
+	_ = s.conclude(ctx, x.token.ID, x.lease, x.verdict, func(g *grantRecord) (seal.Key, error) { return s.dataKey(g, x.token) })
 }
 
 // write stores a grant that x has changed.

@@ -61,8 +61,15 @@ func (g *grantRecord) replaced() int64 {
 
 // byStanding answers a refresh that everything else allows.
 func (s *Service) byStanding(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) (*Issued, error) {
-	switch rec.Value.standing(x.token, s.Now(), x.terms.Policy.Lifetimes.RefreshGrace) {
+	stands := rec.Value.standing(x.token, s.Now(), x.terms.Policy.Lifetimes.RefreshGrace)
+	if stands == standsLost && x.current && len(rec.Value.Successor) > 0 {
+		// It was replaced seconds ago, whatever a clock says that was set forward, or that is
+		// ahead of another node's. Nothing was lost, and a second successor would be a fork.
+		stands = standsGraced
+	}
+	switch stands {
 	case standsCurrent:
+		x.current = true
 		return s.renew(ctx, rec, x, false)
 	case standsGraced:
 		return s.sameAgain(ctx, rec, x)

@@ -130,10 +130,17 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	}
 	g := rec.Value
 	if ended != nil {
-		if err = s.endChecked(ctx, rec, id, ended); oauth.AsError(err) == nil {
+		switch err = s.endAsked(ctx, rec, ended); {
+		case oauth.AsError(err) != nil:
+			err = errRevoked
+		case errors.Is(err, store.ErrConflict):
+			if err = s.Alive(ctx, id); oauth.AsError(err) == nil {
+				return err
+			}
+		default:
 			return err
 		}
-	} else if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
+	} else if werr := s.conclude(ctx, id, rec.Value.LeaseUntil, v, func(*grantRecord) (seal.Key, error) { return dek, nil }); werr != nil {
 		return werr
 	}
 	if mode == checkChanged {
@@ -143,35 +150,60 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	return err
 }
 
-// endChecked ends a grant for a provider's no, whatever else has changed about it. It does
-// not give up at once: the provider is not asked again soon.
-func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
-	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-	for waiting := (patience{}); err != nil && oauth.AsError(err) == nil; err = s.End(ctx, id, ended.Reason) {
-		if !waiting.wait(ctx) {
+// endAsked ends a grant for a provider's no, under our lease, which rec has. It returns what
+// the client is told, or store.ErrConflict where the grant has to be read for that. Neither a
+// change of the grant nor a store that fails for a moment undoes a no: asked once more, and
+// that may be much later, the provider may be away, and an outage would look like a yes. The
+// no of somebody who lost the lease is about a token that may have been replaced since, and
+// says nothing.
+func (s *Service) endAsked(ctx context.Context, rec *vault.Record[grantRecord], ended *provider.Ended) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	lease := rec.Value.LeaseUntil
+	var waiting patience
+	for {
+		err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+		if oauth.AsError(err) != nil || !errors.Is(err, store.ErrConflict) && !waiting.wait(ctx) {
+			return err
+		}
+		now, err := vault.Get(ctx, s.Vault, grantKind, rec.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && now.Value.LeaseUntil != lease:
+			return store.ErrConflict
+		case err == nil:
+			rec = now
+		case !waiting.wait(ctx):
 			return err
 		}
 	}
-	return errRevoked
 }
 
-// conclude ends our lease and keeps the answer that it brought; v is nil for none. Others
-// may have changed the grant meanwhile, but not what the lease protects. Whoever lost the
-// lease writes nothing: what it knows is older than what is there.
-func (s *Service) conclude(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, dek seal.Key, v *verdict) error {
-	name := rec.Value.LeaseUntil
-	var sealing error
-	err := s.amend(ctx, rec.ID, func(g *grantRecord) bool {
-		if g.LeaseUntil != name {
-			return false
+// conclude ends a lease of ours and keeps the answer that it brought; v is nil for none.
+// key returns the data key of the grant. Others may have changed the grant meanwhile, but
+// not what the lease protects. Whoever lost the lease writes nothing: what it knows is older
+// than what is there. A store that fails is asked again for a while, since the provider may
+// have replaced its token and take the former one no more.
+func (s *Service) conclude(ctx context.Context, id tokens.ID, lease int64, v *verdict, key func(*grantRecord) (seal.Key, error)) error {
+	var waiting patience
+	for {
+		var sealing error
+		err := s.amend(ctx, id.String(), func(g *grantRecord) bool {
+			if g.LeaseUntil != lease {
+				return false
+			}
+			g.LeaseUntil = 0
+			if v == nil || g.Provider == nil {
+				return true
+			}
+			v.apply(g)
+			var dek seal.Key
+			if dek, sealing = key(g); sealing == nil {
+				sealing = s.resealProvider(g, id, dek, v.token)
+			}
+			return sealing == nil
+		})
+		if err == nil || v == nil || !waiting.wait(ctx) {
+			return errors.Join(err, sealing)
 		}
-		g.LeaseUntil = 0
-		if v == nil || g.Provider == nil {
-			return true
-		}
-		v.apply(g)
-		sealing = s.resealProvider(g, id, dek, v.token)
-		return sealing == nil
-	})
-	return errors.Join(err, sealing)
+	}
 }

@@ -11,8 +11,17 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
-// renewTries bounds how often another node may be quicker.
-const renewTries = 10
+const (
+	// renewTries bounds how often another node may be quicker.
+	renewTries = 10
+	// maxRenewed is how many roots there may be before Renew adds no more. Each stays for
+	// MaxLife, and the keyring is one record of bounded size (store.MaxValue, about 360
+	// roots): what is left is for RenewNow and for what is due.
+	maxRenewed = 100
+)
+
+// errRenewedOften says that a rotation is asked for far more often than it helps.
+var errRenewedOften = fmt.Errorf("vault: the keys were rotated so often that the keyring would grow too long: each root is kept for %d days; leave rotation to the server", MaxLife/(24*time.Hour))
 
 // Renew begins a rotation that is not due yet: a new root comes into use within a minute
 // and the former one stays good, and the next signing key takes over as soon as it has
@@ -40,6 +49,9 @@ func (v *Vault) renew(ctx context.Context, plan func(*ring) (seal.Keyring, []str
 }
 
 func (v *Vault) planRenewal(old *ring) (seal.Keyring, []string, error) {
+	if len(old.full.Roots) >= maxRenewed {
+		return seal.Keyring{}, nil, errRenewedOften
+	}
 	now := v.now().UTC().Truncate(time.Second)
 	k := old.full.Clone()
 	if active := signingIn(&k, seal.SigningActive); active >= 0 {

@@ -264,3 +264,34 @@ func TestRenewMovesToTheFirstMasterKey(t *testing.T) {
 		t.Error("the keyring is not sealed under the first key")
 	}
 }
+
+// Somebody who rotates from a timer must not fill the keyring, or nothing could be replaced
+// in an emergency.
+func TestRenewalsAreBounded(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	var err error
+	for range 500 {
+		n.clock.Advance(time.Hour)
+		if err = n.Renew(t.Context()); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		t.Fatal("the keyring grows without bound")
+	}
+	for range 100 {
+		n.clock.Advance(time.Hour)
+		if err := n.RenewNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size := len(n.store.Records("keyring")[0].Value); size > store.MaxValue*3/4 {
+		t.Errorf("the keyring has %d bytes", size)
+	}
+	n.clock.Advance(vault.MaxLife + day)
+	n.rotate(t)
+	if err := n.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

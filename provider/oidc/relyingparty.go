@@ -190,7 +190,8 @@ func (rp *RelyingParty) Exchange(ctx context.Context, r provider.ExchangeRequest
 }
 
 // Refresh implements provider.Provider. An ID token that does not verify is unknown: the
-// provider did not say no.
+// provider did not say no. Its new refresh token counts all the same, since it may take the
+// former one no more.
 func (rp *RelyingParty) Refresh(ctx context.Context, refreshToken secret.String) (*provider.Session, error) {
 	md, err := rp.metadata.get(ctx)
 	if err != nil {
@@ -209,7 +210,7 @@ func (rp *RelyingParty) Refresh(ctx context.Context, refreshToken secret.String)
 		return session, nil
 	}
 	if session.Person, err = rp.person(ctx, md, a, nil); err != nil {
-		return nil, fmt.Errorf("verifying the ID token of a refresh: %w", err)
+		return session, fmt.Errorf("verifying the ID token of a refresh: %w", err)
 	}
 	return session, nil
 }

@@ -46,6 +46,19 @@ func (rp *RelyingParty) addUserInfo(ctx context.Context, md *Metadata, t *IDToke
 	return nil
 }
 
+// interposed tells whether an answer says nothing about the person: the endpoint is down, or
+// something in front of it answered in its place, such as a page about maintenance or one
+// that wants a browser. Taken for "no claims", it would end a sign-in for want of a role.
+func interposed(status int, media string) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
+		return false
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= http.StatusInternalServerError || status >= 300 && status < 400 || media == "text/html"
+}
+
 // userInfo asks once. It returns nil where the provider says no, or answers with something
 // other than JSON, such as a signed answer.
 func (rp *RelyingParty) userInfo(ctx context.Context, md *Metadata, accessToken secret.String) (Claims, error) {
@@ -62,7 +75,7 @@ func (rp *RelyingParty) userInfo(ctx context.Context, md *Metadata, accessToken 
 	}
 	media, _, _ := mime.ParseMediaType(a.mediaType)
 	switch {
-	case a.status >= http.StatusInternalServerError, a.status == http.StatusTooManyRequests:
+	case interposed(a.status, media):
 		return nil, fmt.Errorf("the userinfo endpoint answered status %d", a.status)
 	case a.status != http.StatusOK || media != "application/json":
 		rp.log.Warn("the userinfo endpoint of the sign-in provider gives no claims",

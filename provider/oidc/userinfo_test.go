@@ -92,6 +92,12 @@ func TestUserInfoOutcomes(t *testing.T) {
 		"outage":        {503, "text/html", "down", true},
 		"throttled":     {429, "application/json", `{}`, true},
 		"garbage":       {200, "application/json", `{"sub":`, true},
+		"maintenance":   {200, "text/html; charset=utf-8", "<p>We are back soon", true},
+		"redirect":      {302, "text/html", "", true},
+		"wants browser": {403, "text/html", "<script>", true},
+		"timeout":       {408, "text/plain", "", true},
+		"no endpoint":   {404, "text/html", "<h1>Not Found", false},
+		"no token":      {401, "text/html", "<h1>Unauthorized", false},
 		"refused":       {403, "application/json", `{"error":"insufficient_scope"}`, false},
 		"signed answer": {200, "application/jwt", "a.b.c", false},
 	} {
@@ -120,5 +126,30 @@ func TestSec_G01_VerificationOfAnotherAddress(t *testing.T) {
 	}
 	if session.Person.EmailVerified || session.Person.Email != "mallory@example.com" {
 		t.Errorf("person %+v", session.Person)
+	}
+}
+
+// A provider that takes each refresh token once has replaced it before it fails to say who
+// the person is. Whoever asked with the former one next would be told no.
+func TestSec_G10_ReplacedTokenOutlivesAFailure(t *testing.T) {
+	t.Parallel()
+	status := make(chan int, 3)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(<-status) }))
+	t.Cleanup(srv.Close)
+	s := newSite(t, entratest.OpenIDOptions{
+		ThinIDToken: true,
+		Document:    func(d map[string]any) { d["userinfo_endpoint"] = srv.URL },
+	})
+	status <- http.StatusForbidden
+	first := s.mustSignIn(t)
+	status <- http.StatusBadGateway
+	failed, err := s.p.Refresh(t.Context(), first.RefreshToken)
+	wantUnknown(t, err)
+	if failed == nil || failed.Person.Subject != "" || failed.RefreshToken.IsZero() || failed.RefreshToken.Equal(first.RefreshToken) {
+		t.Fatalf("the new token is lost: %+v", failed)
+	}
+	status <- http.StatusForbidden
+	if again, err := s.p.Refresh(t.Context(), failed.RefreshToken); err != nil || again.Person.Subject != first.Person.Subject {
+		t.Errorf("%+v, %v", again, err)
 	}
 }
