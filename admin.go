@@ -28,6 +28,10 @@ func init() {
 //	GET  /mcp_oauth/store/export   every record of a store, as a stream
 //	POST /mcp_oauth/store/import   the way back
 //	GET  /mcp_oauth/store/check    how many records of each kind open
+//	GET  /mcp_oauth/keys           the keys of the sites, as far as they are public
+//	POST /mcp_oauth/revoke         ends sessions
+//	GET  /mcp_oauth/sessions       explains sessions; of is a reference, person or client
+//	POST /mcp_oauth/keys/rotate    begins a rotation, or replaces the keys
 //
 // The query parameter issuer chooses one site; without it all sites are meant, which must
 // share a store then.
@@ -49,6 +53,10 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 		adminRoute("/mcp_oauth/store/export", http.MethodGet, serveExport),
 		adminRoute("/mcp_oauth/store/import", http.MethodPost, serveImport),
 		adminRoute("/mcp_oauth/store/check", http.MethodGet, serveCheck),
+		adminRoute("/mcp_oauth/revoke", http.MethodPost, serveRevoke),
+		adminRoute("/mcp_oauth/sessions", http.MethodGet, serveSessions),
+		adminRoute("/mcp_oauth/keys", http.MethodGet, serveKeys),
+		adminRoute("/mcp_oauth/keys/rotate", http.MethodPost, serveRotate),
 	}
 }
 
@@ -71,7 +79,8 @@ func apiError(err error) error {
 	switch {
 	case errors.Is(err, errNoSite):
 		status = http.StatusNotFound
-	case errors.Is(err, errManyStores), errors.Is(err, transfer.ErrOccupied), errors.Is(err, vault.ErrMaster), errors.Is(err, errNoKey):
+	case errors.Is(err, errManyStores), errors.Is(err, transfer.ErrOccupied), errors.Is(err, vault.ErrMaster),
+		errors.Is(err, vault.ErrNoKeys), errors.Is(err, errNoKey):
 		status = http.StatusConflict
 	case errors.As(err, &bad):
 		status = http.StatusBadRequest

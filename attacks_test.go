@@ -43,7 +43,7 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// Every attack of the catalogue on tokens and on the guard has a test that bears its name,
+// Every attack of the catalogue on tokens, on sessions and on the guard has a test that bears its name,
 // or a reason why there is none.
 func TestAttacksAreTested(t *testing.T) {
 	t.Parallel()
@@ -51,6 +51,9 @@ func TestAttacksAreTested(t *testing.T) {
 	var ids, want []string
 	for i := range 17 {
 		want = append(want, fmt.Sprintf("H%02d", i+1))
+	}
+	for i := range 16 {
+		want = append(want, fmt.Sprintf("I%02d", i+1))
 	}
 	for i := range 25 {
 		want = append(want, fmt.Sprintf("J%02d", i+1))

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -19,11 +20,12 @@ const (
 )
 
 // attend keeps what is in memory true while the site lives: it follows the changes of
-// other nodes, and looks at open streams. Neither may wait for the maintenance, whose
-// sweep can be slow.
+// other nodes, to grants and to keys, and looks at open streams. None of this may wait for
+// the maintenance, whose sweep can be slow.
 func (s *site) attend(sv *services) {
 	s.attendants.Go(func() { s.watch(sv) })
 	s.attendants.Go(func() { s.recheck(sv) })
+	s.attendants.Go(func() { s.followKeys(sv) })
 }
 
 // recheck ends the streams of grants that have ended.
@@ -50,7 +52,7 @@ func (s *site) watch(sv *services) {
 			return
 		}
 		// Something may have changed while nobody listened.
-		sv.guard.ChangedAll()
+		s.changed(sv, store.Key{})
 		pause(s.ctx, watchAgain)
 	}
 }
@@ -72,14 +74,21 @@ func (s *site) watchOnce(sv *services) bool {
 	return err == nil
 }
 
-// changed passes the report of a change on to the guard.
+// changed passes the report of a change on to the guard, or has the keys read again.
 func (s *site) changed(sv *services, k store.Key) {
 	if k == (store.Key{}) {
 		sv.guard.ChangedAll()
+		sv.followSoon()
+		return
+	}
+	if k.Site != sv.vault.Site().String() {
 		return
 	}
 	id, err := hex.DecodeString(k.ID)
-	if k.Site == sv.vault.Site().String() && k.Kind == "grant" && err == nil && len(id) == 32 {
+	switch {
+	case k.Kind == vault.KeyringKind:
+		sv.followSoon()
+	case k.Kind == "grant" && err == nil && len(id) == 32:
 		sv.guard.Changed([32]byte(id))
 	}
 }

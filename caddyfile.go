@@ -39,6 +39,7 @@ var handlerWords = words[Handler]{
 //			scopes          <scope>...
 //			allowed_origins <origin>...
 //			audience        <uri>
+//			introspect      <client>...
 //			forward {
 //				header <name> <claim>
 //			}
@@ -79,6 +80,7 @@ var handlerWords = words[Handler]{
 //			refresh_grace   <duration>
 //			code            <duration>
 //			backend_jwt     <duration>
+//			backend_jwt_alg RS256|ES256
 //			guard_cache     <duration>
 //			provider_outage <duration>
 //		}

@@ -14,7 +14,7 @@ import (
 
 // How to write the words that have a block, on one line.
 const (
-	resourceUsage     = "resource <url> { name; scopes; allowed_origins; audience; forward }"
+	resourceUsage     = "resource <url> { name; scopes; allowed_origins; audience; introspect; forward }"
 	forwardUsage      = "forward { header <name> <claim> }"
 	headerUsage       = "header <name> <claim>"
 	providerUsage     = "provider entra|oidc { ... }"
@@ -33,6 +33,7 @@ var resourceWords = words[Resource]{
 	"name":            scalar("name <text>", checkText, func(r *Resource) *string { return &r.Name }),
 	"scopes":          several("scopes <scope>...", checkScope, func(r *Resource) *[]string { return &r.Scopes }),
 	"allowed_origins": several("allowed_origins <origin>...", checkOrigin, func(r *Resource) *[]string { return &r.AllowedOrigins }),
+	"introspect":      several("introspect <client>...", checkClientID, func(r *Resource) *[]string { return &r.Introspect }),
 	"audience":        scalar("audience <uri>", checkAudience, func(r *Resource) *string { return &r.Audience }),
 	"forward":         {usage: forwardUsage, parse: parseForward},
 }
@@ -74,12 +75,13 @@ var loginWords = words[Login]{
 	"support": scalar("support <e-mail or url>", checkSupport, func(l *Login) *string { return &l.Support }),
 }
 
-// tokensWords has one word for each lifetime.
+// tokensWords has one word for each lifetime, and one for the algorithm.
 var tokensWords = func() words[Tokens] {
 	ws := make(words[Tokens])
 	for _, l := range lifetimes {
 		ws[l.word] = scalar(l.word+" <duration>", l.check, l.field)
 	}
+	ws["backend_jwt_alg"] = scalar("backend_jwt_alg RS256|ES256", checkBackendAlg, func(t *Tokens) *string { return &t.BackendJWTAlg })
 	return ws
 }()
 

@@ -13,10 +13,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // Limits of single values.
@@ -185,7 +184,7 @@ func checkEvents(v string) error {
 }
 
 func checkWindow(v string) error {
-	d, err := parseDuration(v)
+	d, err := surface.ParseDuration(v)
 	if err != nil {
 		return err
 	}
@@ -193,16 +192,6 @@ func checkWindow(v string) error {
 		return fmt.Errorf("%q is not a window: write 1s to 24h, such as 1m", v)
 	}
 	return nil
-}
-
-// parseDuration reads a length of time in whole seconds, which is what the protocol
-// counts in.
-func parseDuration(v string) (time.Duration, error) {
-	d, err := caddy.ParseDuration(v)
-	if err != nil || d%time.Second != 0 {
-		return 0, fmt.Errorf("%q is not a duration in whole seconds: write one such as 90s, 1h30m or 30d", v)
-	}
-	return d, nil
 }
 
 // notGraphic is true for everything but %x21-7E.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // maxStreams bounds what one session may hold open.
@@ -22,7 +23,7 @@ func checkUntil(v string) error {
 }
 
 func checkStreamAge(v string) error {
-	d, err := parseDuration(v)
+	d, err := surface.ParseDuration(v)
 	if err != nil {
 		return err
 	}

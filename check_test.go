@@ -85,6 +85,9 @@ var everyValue = []struct {
 		"per_session", testBase + "streams {\nper_session VALUE\n}", []string{"1", "64", "10000"}, []string{"0", "-1", "10001", "many", "064", `""`},
 	},
 	{
+		"backend_jwt_alg", testBase + "tokens {\nbackend_jwt_alg VALUE\n}", []string{"RS256", "ES256"}, []string{"rs256", "PS256", "none", "HS256", "RS256,ES256", `""`},
+	},
+	{
 		"encryption_key", testBase + "encryption_key VALUE",
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__________________________________________8"},
 		[]string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==", "not-base64!", `"correct horse battery staple"`},
@@ -117,6 +120,10 @@ var everyValue = []struct {
 		"client", testBase + "client VALUE {\nredirect_uri https://a.example.com/cb\n}",
 		[]string{"build-server", "b2f3c0de"},
 		[]string{"dcr_x", "DCR_x", "https://a.example.com/client.json", "HTTP://a", `"a b"`, `""`, "bü", strings.Repeat("x", 256)},
+	},
+	{
+		"introspect", "resource https://mcp.example.com/mcp {\nintrospect VALUE\n}\n" + testProvider + "client VALUE {\nsecret s3cret\n}",
+		[]string{"payroll"}, []string{"dcr_x", "https://a.example.com/client.json", `"a b"`, `""`},
 	},
 	{
 		"name", testBase + "client a {\nname VALUE\nredirect_uri https://a.example.com/cb\n}", []string{`"Build server"`}, []string{`""`},

@@ -17,16 +17,19 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "mcp-oauth",
-		Usage: "store export|import|check",
+		Usage: "store export|import|check | keys [rotate] | revoke | session",
 		Short: "Looks after the state of mcp_oauth sites",
 		Long: `
 Copies, restores and checks the state of mcp_oauth sites: registrations, grants
-and keys, always sealed.
+and keys, always sealed. Lists their keys and replaces them. Ends sessions, and
+explains how they ended.
 
 A store that a running server has open is reached through the server's admin API;
 otherwise the command opens the store that the configuration names. Run it with
 the environment of the server, since a configuration may take secrets from there.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(storeCommand()) },
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(storeCommand(), keysCommand(), revokeCommand(), sessionCommand())
+		},
 	})
 }
 
@@ -35,10 +38,7 @@ func storeCommand() *cobra.Command {
 		Use:   "store",
 		Short: "Copies, restores and checks a store",
 	}
-	store.PersistentFlags().StringP("config", "c", "", "Configuration file")
-	store.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply")
-	store.PersistentFlags().String("address", "", "The address of the administration API, if not the configuration's")
-	store.PersistentFlags().String("issuer", "", "The issuer of the one site that is meant; default: all sites")
+	targetFlags(store)
 	store.AddCommand(&cobra.Command{
 		Use:   "export [<file>]",
 		Short: "Writes every record of the store to a file or to standard output",
@@ -56,6 +56,14 @@ func storeCommand() *cobra.Command {
 		RunE:  withTarget(func(t target, _ string) error { return runCheck(t, os.Stdout) }),
 	})
 	return store
+}
+
+// targetFlags adds the flags that findTarget reads, also for the commands below.
+func targetFlags(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file")
+	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply")
+	cmd.PersistentFlags().String("address", "", "The address of the administration API, if not the configuration's")
+	cmd.PersistentFlags().String("issuer", "", "The issuer of the one site that is meant; default: all sites")
 }
 
 // withTarget finds out which store a command is about, and gives it the file that it

@@ -23,6 +23,8 @@ type target interface {
 	export(w io.Writer) error
 	take(stream io.ReadSeeker) (transfer.Result, error)
 	check() ([]siteCheck, error)
+	keyTarget
+	sessionTarget
 	close() error
 }
 
@@ -152,5 +154,13 @@ func (o *localStore) take(stream io.ReadSeeker) (transfer.Result, error) {
 
 func (o *localStore) check() ([]siteCheck, error) { return o.sel.check(context.Background()) }
 
-// close ends the store. The sites are left to the end of the process.
-func (o *localStore) close() error { return o.sel.store.Close() }
+// close ends the store, after what the audit trails still have to write. The sites are left
+// to the end of the process.
+func (o *localStore) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+	defer cancel()
+	for _, s := range o.sel.sites {
+		s.trail.Close(ctx)
+	}
+	return o.sel.store.Close()
+}

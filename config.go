@@ -33,6 +33,10 @@ type Resource struct {
 	// Default: the URL of the resource.
 	Audience string `json:"audience,omitempty"`
 
+	// Clients (by `client`, each with a secret) that may ask at `introspect` what a token of
+	// this resource stands for (RFC 7662). Default: none, and then there is no such endpoint.
+	Introspect []string `json:"introspect,omitempty"`
+
 	// Headers that tell the MCP server who the person is, beside the JWT. Default: none.
 	Forward *Forward `json:"forward,omitempty"`
 }
@@ -115,7 +119,8 @@ type Client struct {
 	Secret []string `json:"secret,omitempty"`
 
 	// Where answers may go. Compared exactly, but for the port of a loopback address
-	// (RFC 8252 §7.3). At least one is required.
+	// (RFC 8252 §7.3). At least one is required, but for a client that has a secret and
+	// that a resource names by `introspect`.
 	RedirectURI []string `json:"redirect_uri,omitempty"`
 }
 
@@ -153,7 +158,8 @@ type Login struct {
 	Support string `json:"support,omitempty"`
 }
 
-// Tokens are the lives of everything that ends by itself, in whole seconds.
+// Tokens are the lives of everything that ends by itself, in whole seconds, and how the
+// JWT is signed.
 type Tokens struct {
 	// The life of an access token; 1s to 24h. Some clients refresh five minutes before it
 	// ends, so write more than 5m. Default: 1h.
@@ -168,7 +174,9 @@ type Tokens struct {
 
 	// For how long after a refresh the token before it still gets the same answer, which
 	// a client needs that lost the first answer or refreshes twice at once; 0 to 5m.
-	// Default: 60s. Zero makes every reuse an error.
+	// Default: 60s. Later, for up to a day, it gets other tokens as long as nobody has used
+	// the answer; any older token ends the sign-in. Zero is strict: every second use of a
+	// token ends the sign-in, also after an answer that was lost.
 	RefreshGrace Duration `json:"refresh_grace,omitempty"`
 
 	// The life of an authorization code; 1s to 10m (RFC 6749 §4.1.2). Default: 60s.
@@ -176,6 +184,12 @@ type Tokens struct {
 
 	// The life of the JWT that the MCP server receives; 1s to 10m. Default: 5m.
 	BackendJWT Duration `json:"backend_jwt,omitempty"`
+
+	// How the JWT is signed: `RS256`, which every library verifies, or `ES256`, which is
+	// smaller and quicker to make. A change comes into use a day later; both keys are
+	// published meanwhile, and MCP servers have to accept both algorithms by then.
+	// Default: `RS256`.
+	BackendJWTAlg string `json:"backend_jwt_alg,omitempty"`
 
 	// For how long a node may answer from its memory that a token is good; 0 to 5m.
 	// Default: 30s. It bounds how long a revocation on another node takes to be seen.

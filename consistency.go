@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 )
@@ -46,9 +47,39 @@ func (a AllowBlock) checkRequired() error {
 	return nil
 }
 
+// checkRequired leaves a client with a secret alone, which may be one that asks about
+// tokens; see checkIntrospection.
 func (c Client) checkRequired() error {
-	if len(c.RedirectURI) == 0 {
-		return fmt.Errorf("client %s has no redirect_uri: write where its answers go, such as redirect_uri https://client.example.com/callback", c.ID)
+	if len(c.RedirectURI) == 0 && len(c.Secret) == 0 {
+		return noRedirectURI(c.ID)
+	}
+	return nil
+}
+
+func noRedirectURI(client string) error {
+	return fmt.Errorf("client %s has no redirect_uri: write where its answers go, such as redirect_uri https://client.example.com/callback", client)
+}
+
+// checkIntrospection wants clients with a secret where a resource says who may ask about its
+// tokens, and from every other client an address for its answers.
+func checkIntrospection(p *policy.Policy, static []clients.Static) error {
+	var asking []string
+	for _, r := range p.Resources {
+		for _, id := range r.Introspect {
+			i := slices.IndexFunc(static, func(c clients.Static) bool { return c.ID == id })
+			if i < 0 {
+				return fmt.Errorf("resource %s: introspect names %s, which is no client: write client %[2]s { secret {env.SECRET} }", r.URL, id)
+			}
+			if len(static[i].Secrets) == 0 {
+				return fmt.Errorf("resource %s: introspect names %s, which has no secret: write secret {env.SECRET} in client %[2]s", r.URL, id)
+			}
+			asking = append(asking, id)
+		}
+	}
+	for _, c := range static {
+		if len(c.RedirectURIs) == 0 && !slices.Contains(asking, c.ID) {
+			return noRedirectURI(c.ID)
+		}
 	}
 	return nil
 }

@@ -77,6 +77,7 @@ func (s *site) follow() {
 	in := s.running[len(s.running)-1]
 	s.current.Store(in)
 	s.masters.Store(&in.masters)
+	s.alg.Store(&in.alg)
 	s.useMasters()
 }
 

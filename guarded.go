@@ -34,7 +34,7 @@ func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.
 	if guard.Preflight(w, r, to.Resource) {
 		return nil
 	}
-	req := guard.Request{HTTP: r, Target: in.targets[to.Resource], Slash: to.Slash, Began: clock.System()}
+	req := guard.Request{HTTP: r, Target: in.targets[to.Resource], Slash: to.Slash, Began: clock.System(), Origin: requestOrigin}
 	g, pass, err := in.admit(r.Context(), req)
 	if err != nil {
 		in.refusedByGuard(w, r, g, req, err)
@@ -49,11 +49,24 @@ func (in *instance) guarded(w http.ResponseWriter, r *http.Request, repl *caddy.
 // under it. Whoever asks the store holds the site meanwhile, and not longer: an answer may
 // last for hours. The guard may be nil when there is none yet.
 func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard, *guard.Pass, error) {
-	if sv := in.site.services.Load(); sv != nil {
-		if pass, err := sv.guard.Known(req); pass != nil || err != nil {
-			return sv.guard, pass, err
-		}
+	sv := in.site.services.Load()
+	if sv == nil {
+		return in.admitFirst(ctx, req)
 	}
+	pass, question, err := sv.guard.Known(req)
+	if pass != nil || err != nil {
+		return sv.guard, pass, err
+	}
+	if !in.site.uses.acquire() {
+		return nil, nil, errNotProvisioned
+	}
+	defer in.site.uses.done()
+	pass, err = sv.guard.Ask(ctx, question)
+	return sv.guard, pass, err
+}
+
+// admitFirst is admit while the site is not open.
+func (in *instance) admitFirst(ctx context.Context, req guard.Request) (*guard.Guard, *guard.Pass, error) {
 	if !in.site.uses.acquire() {
 		return nil, nil, errNotProvisioned
 	}
@@ -62,9 +75,13 @@ func (in *instance) admit(ctx context.Context, req guard.Request) (*guard.Guard,
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx = event.WithOrigin(ctx, event.Origin{Address: clientAddress(req.HTTP).String(), Agent: plain(req.HTTP.UserAgent())})
 	pass, err := sv.guard.Admit(ctx, req)
 	return sv.guard, pass, err
+}
+
+// requestOrigin is where a request came from, for events.
+func requestOrigin(r *http.Request) event.Origin {
+	return event.Origin{Address: clientAddress(r).String(), Agent: plain(r.UserAgent())}
 }
 
 // serveUntilCut runs the next handler. The proxy gives up an answer by a panic when its

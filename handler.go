@@ -54,7 +54,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (in *instance) decide(w http.ResponseWriter, r *http.Request) (pass *guard.Pass, answered bool) {
 	dropH2C(r)
 	clearResource(r)
-	to := in.table.Route(in.matchHost(r), originalPath(r), r.URL.EscapedPath())
+	original, rewritten := paths(r)
+	to := in.table.Route(in.matchHost(r), original, rewritten)
 	if to.Kind == route.Next {
 		in.stripForwarded(r)
 		return nil, false
@@ -132,12 +133,19 @@ func dropH2C(r *http.Request) {
 	}
 }
 
-// originalPath is the path as the client sent it, before any rewrite.
-func originalPath(r *http.Request) string {
-	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
-		return o.URL.EscapedPath()
+// paths are the path as the client sent it, and what rewrites have made of it.
+func paths(r *http.Request) (original, rewritten string) {
+	rewritten = r.URL.EscapedPath()
+	o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || o.URL == nil || o.URL.Path == r.URL.Path && o.URL.RawPath == r.URL.RawPath {
+		return rewritten, rewritten
 	}
-	return r.URL.EscapedPath()
+	return o.URL.EscapedPath(), rewritten
+}
+
+func originalPath(r *http.Request) string {
+	original, _ := paths(r)
+	return original
 }
 
 // matchHost is the host by which the request is matched. A trusted proxy that sends a

@@ -97,7 +97,7 @@ func (in *instance) useSite() error {
 		if err != nil {
 			return nil, err
 		}
-		return newSite(key, st.(*pooledStore), in.masters), nil
+		return newSite(key, st.(*pooledStore), in.masters, in.alg), nil
 	})
 	if err != nil {
 		return err
@@ -110,6 +110,9 @@ func (in *instance) buildServer() error {
 	var err error
 	if in.signIn, err = in.site.provider(in.provider); err != nil {
 		return err
+	}
+	for _, t := range in.targets {
+		t.Provider = in.signIn
 	}
 	look, err := pages.New(pages.Config{Title: in.title, Support: in.support})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 )
 
 // lifetime is one word of the tokens block.
@@ -60,7 +61,7 @@ var lifetimes = []lifetime{
 
 // check checks the text of one lifetime.
 func (l lifetime) check(v string) error {
-	d, err := parseDuration(v)
+	d, err := surface.ParseDuration(v)
 	if err != nil {
 		return err
 	}

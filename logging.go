@@ -109,10 +109,11 @@ type logSink struct{ log *slog.Logger }
 func (s logSink) Emit(ctx context.Context, e event.Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
-	case event.RecordTampered, event.CodeReplayed, event.BrowserMismatch, event.LoginFailed,
+	case event.RecordTampered, event.CodeReplayed, event.RefreshReuse, event.BrowserMismatch, event.LoginFailed,
 		event.BackendRefused, event.ProviderUnsettled, event.LimitHit:
 		level = slog.LevelWarn
-	case event.ClientRefused, event.TokenRefused, event.RefreshRefused, event.LoginStarted, event.CodeIssued, event.TokenUsed:
+	case event.ClientRefused, event.TokenRefused, event.RevocationRefused, event.IntrospectionRefused,
+		event.RefreshRefused, event.RefreshFailed, event.LoginStarted, event.CodeIssued, event.TokenUsed, event.AccountVerified:
 		level = slog.LevelDebug
 	}
 	if !s.log.Enabled(ctx, level) {
@@ -122,7 +123,7 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 	for _, a := range []slog.Attr{
 		slog.String("mode", e.Mode), slog.String("ref", e.Ref), slog.String("client_id", e.Client),
 		slog.String("user_id", e.Person), slog.String("grant", e.Grant), slog.String("resource", e.Resource),
-		slog.String("client_ip", e.Address),
+		slog.String("client_ip", e.Address), slog.String("last_ip", e.LastAddress), slog.String("last_agent", e.LastAgent),
 	} {
 		if text := plain(a.Value.String()); text != "" {
 			attrs = append(attrs, slog.String(a.Key, text))

@@ -98,8 +98,9 @@ func TestEventsInTheLog(t *testing.T) {
 		event.ClientRegistered: "INFO", event.ClientRefused: "DEBUG", event.LoginStarted: "DEBUG", event.LoginDenied: "INFO",
 		event.LoginFailed: "WARN", event.BrowserMismatch: "WARN", event.CodeIssued: "DEBUG", event.CodeRedeemed: "INFO",
 		event.TokenRefused: "DEBUG", event.CodeReplayed: "WARN", event.Refreshed: "INFO", event.RefreshRefused: "DEBUG",
+		event.RefreshReuse: "WARN", event.RefreshFailed: "DEBUG",
 		event.GrantEnded: "INFO", event.RecordTampered: "WARN", event.KeyringRotated: "INFO", event.LimitHit: "WARN",
-		event.BackendRefused: "WARN", event.ProviderUnsettled: "WARN",
+		event.BackendRefused: "WARN", event.ProviderUnsettled: "WARN", event.AccountVerified: "DEBUG",
 	}
 	for kind, level := range levels {
 		log, b := textLog(slog.LevelDebug)

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 )
 
@@ -48,6 +50,9 @@ func TestMetrics(t *testing.T) {
 	h := first.load(sited("metrics.example.com"))
 	first.load(sited("metrics2.example.com"))
 	first.start()
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	admitGood(h)
 	before := gathered(t, first.ctx.GetMetricsRegistry())
 	for token, times := range map[string]int{"good": 3, "bad": 2, "": 1} {
@@ -79,7 +84,97 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no %s", gauge)
 		}
 	}
+	for _, use := range []string{useSigning, useRoot} {
+		if age, found := after["caddy_mcp_oauth_key_age_seconds https://metrics.example.com/oauth "+use]; !found || age < 0 || age > 600 {
+			t.Errorf("the %s key is %v seconds old (%t)", use, age, found)
+		}
+	}
 	if after["caddy_mcp_oauth_guard_cache_entries"] < 1 {
 		t.Error("the token that passed is not counted")
+	}
+}
+
+// Every result of a check is counted once, by a label that no client chooses.
+func TestAccountMetrics(t *testing.T) {
+	const name = "caddy_mcp_oauth_account_checks_total "
+	c := newConfiguration(t)
+	c.load(sited("accounts.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, mode := range append(accountResults[:], "same", "of a stranger's choice") {
+		accountCounter{}.Emit(t.Context(), event.Event{Kind: event.AccountVerified, Mode: mode})
+	}
+	accountCounter{}.Emit(t.Context(), event.Event{Kind: event.Refreshed, Mode: "same"})
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, result := range accountResults {
+		want := 1.0
+		if result == "same" {
+			want = 2
+		}
+		if got := after[name+result] - before[name+result]; got != want {
+			t.Errorf("%s grew by %v, want %v", result, got, want)
+		}
+	}
+	if _, there := after[name+"of a stranger's choice"]; there {
+		t.Error("a label that is none of ours")
+	}
+}
+
+// Every result of a refresh is counted once, by a label that no client chooses.
+func TestRefreshMetrics(t *testing.T) {
+	const name = "caddy_mcp_oauth_refresh_total "
+	c := newConfiguration(t)
+	c.load(sited("refreshes.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, e := range []event.Event{
+		{Kind: event.Refreshed, Mode: "rotated"},
+		{Kind: event.Refreshed, Mode: "unchecked"},
+		{Kind: event.Refreshed, Mode: "recent"},
+		{Kind: event.Refreshed, Mode: "graced"},
+		{Kind: event.Refreshed, Mode: "recovered"},
+		{Kind: event.Refreshed, Mode: "outage"},
+		{Kind: event.RefreshReuse},
+		{Kind: event.RefreshFailed, Mode: "invalid"},
+		{Kind: event.RefreshFailed, Mode: "unavailable"},
+		{Kind: event.RefreshRefused, Mode: "ahead"},
+		{Kind: event.Refreshed, Mode: "of a stranger's choice"},
+	} {
+		refreshCounter{}.Emit(t.Context(), e)
+	}
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	want := map[string]float64{"rotated": 3, "graced": 1, "recovered": 1, "outage": 1, "reuse": 1, "invalid": 1, "unavailable": 1}
+	for result, n := range want {
+		if got := after[name+result] - before[name+result]; got != n {
+			t.Errorf("%s grew by %v, want %v", result, got, n)
+		}
+	}
+	if _, there := after[name+"of a stranger's choice"]; there {
+		t.Error("a label that is none of ours")
+	}
+}
+
+// Sessions that were ended are counted by who or what ended them, and requests to revoke by
+// what became of them.
+func TestEndMetrics(t *testing.T) {
+	const ended, revoked = "caddy_mcp_oauth_sessions_ended_total ", "caddy_mcp_oauth_revoke_total "
+	c := newConfiguration(t)
+	c.load(sited("endings.example.com"))
+	before := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, e := range []event.Event{
+		{Kind: event.GrantEnded, Mode: grants.ReasonByClient}, {Kind: event.GrantEnded, Mode: grants.ReasonAll},
+		{Kind: event.GrantEnded, Mode: grants.ReasonReuse}, {Kind: event.GrantEnded, Mode: grants.ReasonPolicy},
+		{Kind: event.GrantEnded, Mode: "whatever a provider says"},
+		{Kind: event.TokenRevoked, Mode: "refresh_token"}, {Kind: event.TokenRevoked, Mode: "access_token"},
+		{Kind: event.RevocationRefused, Mode: "other_client"}, {Kind: event.RevocationRefused, Mode: "request"},
+	} {
+		endCounter{}.Emit(t.Context(), e)
+	}
+	after := gathered(t, c.ctx.GetMetricsRegistry())
+	for _, name := range []string{
+		ended + "client", ended + "command", ended + "reuse", ended + "policy", ended + "provider",
+		revoked + "refresh_token", revoked + "access_token", revoked + "other_client",
+	} {
+		if got := after[name] - before[name]; got != 1 {
+			t.Errorf("%s grew by %v, want 1", name, got)
+		}
 	}
 }

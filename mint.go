@@ -4,9 +4,9 @@ package mcpoauth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -14,18 +14,9 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
-	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 )
-
-// signingAlg is the algorithm of new signing keys: the one that every backend's library
-// accepts without being told.
-const signingAlg = "RS256"
-
-func newSigningKey(now time.Time) (seal.SigningKey, error) {
-	return tokens.NewSigningKey(rand.Reader, signingAlg, now)
-}
 
 // backdate is how far nbf lies in the past, for backends whose clock is a little behind.
 const backdate = 5 * time.Second
@@ -35,6 +26,7 @@ type minter struct {
 	vault *vault.Vault
 	now   clock.Func
 	rand  io.Reader
+	log   *slog.Logger
 	last  atomic.Pointer[tokens.Signer] // of the key that was active last
 }
 
@@ -63,6 +55,13 @@ func (m *minter) mint(ctx context.Context, a *guard.Access, p *policy.Policy, r 
 	}
 	if a.Person.EmailVerified {
 		c.Email = a.Person.Email
+	}
+	c, dropped, err := signer.Fit(c)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if len(dropped) > 0 {
+		m.log.WarnContext(ctx, "claims were left out of the JWT for the MCP server, which would be too long", "claims", dropped, "sub", c.Subject)
 	}
 	jwt, err := signer.Sign(c)
 	return jwt, expires, err
@@ -105,7 +104,12 @@ func (l lookup) Access(ctx context.Context, token string) (*guard.Access, error)
 	if err != nil {
 		return nil, err
 	}
+	return accessOf(a), nil
+}
+
+func accessOf(a *grants.Access) *guard.Access {
 	return &guard.Access{
 		Grant: a.Grant, Record: grants.RecordID(a.Grant), Client: a.Client, Person: a.Person, Resource: a.Resource, Scopes: a.Scopes, Expires: a.Expires,
-	}, nil
+		Until: a.Until, Holder: a.Holder, Source: a,
+	}
 }

@@ -22,7 +22,7 @@ func (s *settings) render(options string) {
 	s.words = map[string]string{
 		"issuer":         p.Issuer,
 		"resource":       canonical(p.Resources),
-		"provider":       s.provider.Identity(),
+		"provider":       s.provider.Identity() + " " + canonical(p.Verify),
 		"store":          s.store.Identity() + " " + options,
 		"encryption_key": renderMasters(s.masters),
 		"scope":          canonical(p.Scopes),
@@ -33,7 +33,7 @@ func (s *settings) render(options string) {
 			s.rules.Window,
 		}),
 		"login":   canonical([]string{s.title, s.support}),
-		"tokens":  canonical(p.Lifetimes),
+		"tokens":  canonical([]any{p.Lifetimes, s.alg}),
 		"streams": canonical(p.Streams),
 	}
 	p.Fingerprint = digest(canonical(s.words))

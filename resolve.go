@@ -27,7 +27,9 @@ type settings struct {
 	// masters are the master keys of the configuration; none means that the store makes
 	// its own.
 	masters []seal.Master
-	rules   clients.Rules
+	// alg is the algorithm of new signing keys.
+	alg   string
+	rules clients.Rules
 	// title and support are the texts of the login block; may be empty.
 	title, support string
 	store          store.Opener
@@ -51,7 +53,7 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 		return nil, err
 	}
 	r := &resolver{repl: caddy.NewReplacer()}
-	s := &settings{policy: r.policy(h), masters: r.masters(h.EncryptionKey), rules: r.rules(h)}
+	s := &settings{policy: r.policy(h), masters: r.masters(h.EncryptionKey), alg: r.backendAlg(h.Tokens), rules: r.rules(h)}
 	options := r.options(h.StoreRaw)
 	if h.Login != nil {
 		s.title = r.optional("login: title", h.Login.Title, checkText)
@@ -63,6 +65,9 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 	if err := checkPolicy(s.policy); err != nil {
 		return nil, err
 	}
+	if err := checkIntrospection(s.policy, s.rules.Static); err != nil {
+		return nil, err
+	}
 	s.rules.Scopes = s.policy.AllScopes()
 
 	var err error
@@ -72,6 +77,7 @@ func (h *Handler) resolve(ctx caddy.Context) (*settings, error) {
 	if s.provider, err = h.loadProvider(ctx); err != nil {
 		return nil, err
 	}
+	s.policy.Verify = s.provider.Verification()
 	s.render(options)
 	return s, nil
 }
@@ -122,7 +128,7 @@ func (r *resolver) list(where string, raw []string, check func(string) error) []
 }
 
 func (r *resolver) duration(where string, raw Duration, check func(string) error) time.Duration {
-	d, err := parseDuration(r.value(where, string(raw), check))
+	d, err := surface.ParseDuration(r.value(where, string(raw), check))
 	r.fail(where, err)
 	return d
 }

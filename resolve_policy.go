@@ -47,6 +47,7 @@ func (r *resolver) resource(raw Resource) *policy.Resource {
 		Name:           r.optional(where+": name", raw.Name, checkText),
 		Scopes:         r.list(where+": scopes", raw.Scopes, checkScope),
 		AllowedOrigins: r.list(where+": allowed_origins", raw.AllowedOrigins, checkOrigin),
+		Introspect:     r.list(where+": introspect", raw.Introspect, checkClientID),
 		Forward:        r.forward(where+": forward", raw.Forward),
 	}
 	if raw.Audience != "" {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
 // handlerOf adapts a body of the directive and loads its JSON.
@@ -215,6 +216,32 @@ func TestWordsTellSettingsApart(t *testing.T) {
 	words := slices.Sorted(maps.Keys(grammar()[""].repeats))
 	if rendered := slices.Sorted(maps.Keys(base.words)); !slices.Equal(words, rendered) || !slices.Equal(words, slices.Sorted(maps.Keys(changes))) {
 		t.Errorf("words %v\nrendered %v", words, rendered)
+	}
+}
+
+// Two blocks of one issuer agree on when the provider is asked; the sign-in itself is the
+// same, so it is shared.
+func TestVerificationTellsSettingsApart(t *testing.T) {
+	setGoldenEnv(t)
+	with := func(line string) *settings {
+		return settingsOf(t, strings.Replace(testBase, "client_id mcp", "client_id mcp\n"+line, 1))
+	}
+	base := with("")
+	for line, want := range map[string]provider.Verification{
+		"verify_account every 15m": {Every: 15 * time.Minute},
+		"verify_account every 1d":  {Every: 24 * time.Hour},
+		"verify_account never":     {Never: true},
+	} {
+		other := with(line)
+		if d := base.firstDifference(other); d != "provider" || other.policy.Fingerprint == base.policy.Fingerprint {
+			t.Errorf("%s differs in %q", line, d)
+		}
+		if other.policy.Verify != want || other.provider.Identity() != base.provider.Identity() {
+			t.Errorf("%s means %+v", line, other.policy.Verify)
+		}
+	}
+	if d := base.firstDifference(with("verify_account on_refresh")); d != "" || base.policy.Verify != (provider.Verification{}) {
+		t.Errorf("writing the default made a difference in %q", d)
 	}
 }
 

@@ -44,6 +44,8 @@ type site struct {
 
 	// masters are the configured master keys in their order; empty: the store's own.
 	masters atomic.Pointer[[]seal.Master]
+	// alg is the configured algorithm of new signing keys.
+	alg atomic.Pointer[string]
 	// current is what background work goes by: the handler whose configuration started
 	// last and still runs. It is nil before the first has started.
 	current atomic.Pointer[instance]
@@ -72,6 +74,8 @@ type services struct {
 	vault *vault.Vault
 	state authserver.State
 	guard *guard.Guard
+	// keysChanged says that another node has written the keyring.
+	keysChanged chan struct{}
 }
 
 const (
@@ -84,25 +88,26 @@ const (
 )
 
 // newSite returns a site that has opened nothing.
-func newSite(key siteKey, s *pooledStore, masters []seal.Master) *site {
+func newSite(key siteKey, s *pooledStore, masters []seal.Master, alg string) *site {
 	st := &site{
 		key: key, store: s, log: liveLog.With("issuer", key.issuer),
 		providers: map[string]*sharedProvider{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	st.sink = st.sinks()
 	st.masters.Store(&masters)
+	st.alg.Store(&alg)
 	st.uses.release = st.end
 	st.ctx, st.cancel = context.WithCancel(context.Background())
 	return st
 }
 
-// sinks are where the events of the site go: the log, and the audit trail, which turns
-// itself off where the store keeps none.
+// sinks are where the events of the site go: the log, the audit trail, which turns itself
+// off where the store keeps none, and the metrics.
 func (s *site) sinks() event.Sinks {
 	s.trail = audit.New(audit.Config{
 		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
 	})
-	return event.Sinks{logSink{s.log}, s.trail}
+	return event.Sinks{logSink{s.log}, s.trail, refreshCounter{}, accountCounter{}, endCounter{}}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
@@ -151,17 +156,20 @@ func (s *site) build(ctx context.Context) (sv *services, err error) {
 		masters = []seal.Master{m}
 	}
 	random := rand.Reader
-	v := vault.New(vault.Config{
-		Store: s.store, Issuer: s.key.issuer, Masters: masters, Now: clock.System, Rand: random,
-		Log: s.log, Events: s.sink, NewSigningKey: newSigningKey,
-	})
-	sv = &services{vault: v}
+	sv = &services{keysChanged: make(chan struct{}, 1)}
+	config := s.vaultConfig(masters)
+	// What was signed by a key that is gone is made anew.
+	config.Dropped = func() { sv.guard.ChangedAll() }
+	v := vault.New(config)
+	sv.vault = v
 	g := grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: random, Events: s.sink,
-		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) },
+		Changed: func(id tokens.ID) { sv.guard.Changed(grants.RecordID(id)) }, Hold: s.hold,
 	})
-	m := &minter{vault: v, now: clock.System, rand: random}
-	sv.guard = guard.New(guard.Config{Grants: lookup{g}, Mint: m.mint, Now: clock.System, Events: s.sink, Stats: &guardStats})
+	m := &minter{vault: v, now: clock.System, rand: random, log: s.log}
+	sv.guard = guard.New(guard.Config{
+		Grants: lookup{g}, Mint: m.mint, Verifier: verifier{g, s.terms}, Now: clock.System, Events: s.sink, Stats: &guardStats,
+	})
 	sv.state = authserver.State{
 		Vault: v, Grants: g, Limits: authserver.NewLimits(clock.System),
 		Clients: clients.New(clients.Config{Vault: v, Rand: random, Now: clock.System, Events: s.sink}),

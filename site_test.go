@@ -162,7 +162,7 @@ func siteOver(t *testing.T, f *fakeStore) *site {
 	key := siteKey{issuer: "https://fake.example.com/oauth", store: t.Name()}
 	p := newPooledStore(f, liveLog)
 	storePool.LoadOrStore(key.store, p)
-	return newSite(key, p, nil)
+	return newSite(key, p, nil, defaultAlg)
 }
 
 // fakeSignIn is a provider that can only be warmed up.
@@ -175,7 +175,7 @@ func (f fakeSignIn) Warm(ctx context.Context) error { return f.warm(ctx) }
 func (fakeSignIn) Name() string                     { return "fake" }
 
 func fakeInstance(s *site, warm func(context.Context) error) *instance {
-	return &instance{settings: &settings{store: s.store.opener}, signIn: fakeSignIn{warm: warm}}
+	return &instance{settings: &settings{store: s.store.opener, alg: defaultAlg}, signIn: fakeSignIn{warm: warm}}
 }
 
 // The end of a site holds a reload up for a moment at most, even when its maintenance

@@ -5,7 +5,6 @@ package mcpoauth
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -184,10 +183,7 @@ func (s *site) inspector(ctx context.Context) (*vault.Vault, error) {
 		}
 		masters = []seal.Master{m}
 	}
-	return vault.New(vault.Config{
-		Store: s.store, Issuer: s.key.issuer, Masters: masters, Now: clock.System, Rand: rand.Reader,
-		Log: s.log, Events: s.sink, NewSigningKey: newSigningKey,
-	}), nil
+	return vault.New(s.vaultConfig(masters)), nil
 }
 
 // existingKey is masterKey for whoever must not make one.

@@ -158,6 +158,7 @@ var cannotContradict = map[string]string{
 	"tokens.refresh_grace":     "the answer that it repeats ends with its sign-in, whatever is written",
 	"tokens.code":              "a code has ended before anything else begins",
 	"tokens.backend_jwt":       "a JWT never outlives its access token, whatever is written",
+	"tokens.backend_jwt_alg":   "every other word works with each algorithm",
 	"tokens.guard_cache":       "a remembered yes ends with its access token, whatever is written",
 	"tokens.provider_outage":   "it adds to access and is bounded by refresh, whatever is written",
 
@@ -181,6 +182,7 @@ var cannotContradict = map[string]string{
 	"provider.oidc.issuer":         "what is at discovery_url is known when it is read",
 	"provider.oidc.prompt":         "it goes with every other word",
 	"provider.oidc.scopes":         "a list without openid is wrong by itself",
+	"provider.oidc.verify_account": "only the provider's answer shows whether it can be asked again",
 
 	"store.file":               "see store",
 	"store.memory":             "see store",

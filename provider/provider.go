@@ -49,6 +49,19 @@ type Builder interface {
 	// Identity is equal for two builders exactly when their providers behave alike: the
 	// same sign-in, client, credential and options. It is a digest and shows no secret.
 	Identity() string
+	// Verification says when the provider is asked again about somebody who signed in.
+	Verification() Verification
+}
+
+// Verification says when a provider is asked again whether somebody still may be signed
+// in. The zero value asks with every refresh.
+type Verification struct {
+	// Never keeps no token of the provider, so that nobody can ask.
+	Never bool
+	// Every is how old a yes of the provider may become while it is relied upon; the
+	// provider is then asked with whatever is used next, a refresh or an access token. Zero
+	// asks with every refresh and with nothing else.
+	Every time.Duration
 }
 
 // Env is what a provider gets from its surroundings.

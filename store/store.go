@@ -92,6 +92,14 @@ type Opener interface {
 	Open(ctx context.Context, env Env) (Store, error)
 }
 
+// Reopener is an Opener whose records are elsewhere, on a server: its store may be closed
+// and opened again at any time, and nothing is lost by that.
+type Reopener interface {
+	Opener
+	// Reopens does nothing; it is there to be implemented.
+	Reopens()
+}
+
 // Env is what a store gets from its surroundings.
 type Env struct {
 	// Now is the clock by which records expire.
@@ -158,8 +166,8 @@ type Page struct {
 //
 // The zero Key says that anything may have changed: Watch calls fn with it as soon as it
 // listens, and a caller takes the end of a watch for the same. Kinds other than "grant"
-// may be left out, and so may changes made through this very handle, whose reports do no
-// harm.
+// and "keyring" may be left out, and so may changes made through this very handle, whose
+// reports do no harm. Whoever follows a keyring looks by itself, too, only later.
 type Watcher interface {
 	Watch(ctx context.Context, fn func(Key)) error
 }

@@ -18,6 +18,7 @@ type site struct {
 	transport bool   // the recommended block
 	forward   bool   // forward_auth
 	handler   bool   // one that does nothing to speak of
+	header    bool   // a text as long as a JWT in the place of the client's token
 }
 
 // siteText is a Caddyfile with nothing else in the way: no access log, no TLS.
@@ -51,6 +52,10 @@ const guardBlock = `mcp_oauth {
 		encryption_key %[6]s
 		store %[7]s
 	}`
+
+// jwtLength is about that of the JWT which the guard sends to the backend: RS256, with the
+// claims of the emulator's person.
+const jwtLength = 1100
 
 const forwardBlock = `forward_auth %s {
 		uri /
@@ -100,6 +105,9 @@ func (w *world) caddyfile(c site, s *system, n int) (string, error) {
 	}
 	if c.handler {
 		before = "vars a b"
+	}
+	if c.header {
+		block = "header_up Authorization \"Bearer " + strings.Repeat("x", jwtLength) + "\""
 	}
 	if c.forward {
 		before = fmt.Sprintf(forwardBlock, w.authAddr)

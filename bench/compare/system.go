@@ -49,6 +49,7 @@ var kinds = []kind{
 	{name: "caddy", base: "caddy", start: caddyWith(site{})},
 	{name: "caddy-handler", base: "caddy", start: caddyWith(site{handler: true})},
 	{name: "caddy-many", base: "caddy-many", start: caddyWith(site{})},
+	{name: "caddy-header", base: "caddy", start: caddyWith(site{header: true})},
 	{name: "caddy-transport", base: "caddy", start: caddyWith(site{transport: true})},
 	{name: "guard-memory-1", base: "caddy", start: caddyWith(site{store: "memory"})},
 	{name: "guard-memory-many", base: "caddy-many", start: caddyWith(site{store: "memory"})},

@@ -56,7 +56,17 @@ func each(t *testing.T, tokens []string, verify func(context.Context, string) er
 // What the documentation tells backends to write accepts the JWT, and refuses each forgery.
 func TestSec_H05_SamplesRefuseForgeries(t *testing.T) {
 	t.Parallel()
-	issuer := jwttest.NewIssuer(t)
+	for _, alg := range []string{"RS256", "ES256"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			refuseForgeries(t, alg)
+		})
+	}
+}
+
+func refuseForgeries(t *testing.T, alg string) {
+	t.Helper()
+	issuer := jwttest.NewIssuer(t, alg)
 	var fetched atomic.Int32
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Add(1) }))
 	t.Cleanup(evil.Close)
@@ -92,6 +102,38 @@ func TestSec_H05_SamplesRefuseForgeries(t *testing.T) {
 		t.Errorf("the forger's key set was fetched %d times", n)
 	}
 	checkTable(t, forgeries)
+}
+
+// A claim arrives as the provider stated it, whatever is in it.
+func TestSec_H09_SamplesReadClaimsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"RS256", "ES256"} {
+		issuer := jwttest.NewIssuer(t, alg)
+		token := issuer.Genuine(t, audience)
+		check := func(library, name string, roles []string, err error) {
+			t.Helper()
+			if err != nil || name != jwttest.Name || !slices.Equal(roles, []string{jwttest.Name, "dev"}) {
+				t.Errorf("%s, %s: name %q, roles %q, %v", alg, library, name, roles, err)
+			}
+		}
+		if one, err := goidc.New(t.Context(), issuer.URL, audience).Verify(t.Context(), token); err != nil {
+			check("go-oidc", "", nil, err)
+		} else {
+			check("go-oidc", one.Name, one.Roles, nil)
+		}
+		if one, err := gojose.New(issuer.URL, audience).Verify(t.Context(), token); err != nil {
+			check("go-jose", "", nil, err)
+		} else {
+			check("go-jose", one.Name, one.Roles, nil)
+		}
+		t.Run("jose "+alg, func(t *testing.T) {
+			one := jwttest.NodeClaims(t, "javascript/verify.mjs", issuer.URL, audience, []string{token})[0]
+			if one.Code != "" {
+				t.Fatal(one.Code)
+			}
+			check("jose", one.Name, one.Roles, nil)
+		})
+	}
 }
 
 // checkTable makes sure that the documentation lists what is refused, no more and no less.

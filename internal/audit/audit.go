@@ -79,15 +79,30 @@ func New(c Config) *Trail {
 var kept = map[event.Kind]bool{
 	event.ClientRegistered: true, event.LoginStarted: true, event.LoginDenied: true, event.LoginFailed: true,
 	event.BrowserMismatch: true, event.CodeIssued: true, event.CodeRedeemed: true, event.CodeReplayed: true,
-	event.Refreshed: true, event.RefreshRefused: true, event.GrantEnded: true, event.TokenUsed: true,
+	event.Refreshed: true, event.RefreshRefused: true, event.RefreshReuse: true, event.GrantEnded: true, event.TokenUsed: true,
+	event.TokenRevoked: true, event.RevocationBegun: true,
 	event.RecordTampered: true, event.KeyringRotated: true, event.BackendRefused: true, event.ProviderUnsettled: true,
+	event.AccountVerified: true,
 }
 
-// Emit implements event.Sink.
+// lastRotation is the mode of the entry that says who made the last rotation before an old
+// token was shown.
+const lastRotation = "last_rotation"
+
+// Emit implements event.Sink. The reuse of a refresh token becomes two entries, since an
+// entry has one address: who showed it, and who made the last rotation.
 func (t *Trail) Emit(_ context.Context, e event.Event) {
 	if !kept[e.Kind] || t.off.Load() {
 		return
 	}
+	t.put(e)
+	if e.LastAddress != "" || e.LastAgent != "" {
+		e.Mode, e.Address, e.Agent = lastRotation, e.LastAddress, e.LastAgent
+		t.put(e)
+	}
+}
+
+func (t *Trail) put(e event.Event) {
 	t.start.Do(func() { go t.run() })
 	select {
 	case <-t.stop:

@@ -114,13 +114,38 @@ func TestEventBecomesAnEntry(t *testing.T) {
 	})
 }
 
+// Both parties of a stolen token are in the trail.
+func TestReuseIsTwoEntries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := new(trail)
+		s, _ := newTrail(a, 0)
+		s.Emit(t.Context(), event.Event{
+			Kind: event.RefreshReuse, Grant: "g", Token: "t", Address: "192.0.2.1", Agent: "thief/1",
+			LastAddress: "198.51.100.0/24", LastAgent: "client/2",
+		})
+		end(t, s)
+		_, entries := a.got()
+		if len(entries) != 2 {
+			t.Fatalf("%+v", entries)
+		}
+		shown, last := entries[0], entries[1]
+		if shown.Mode != "" || shown.Address != "192.0.2.1" || shown.Agent != "thief/1" {
+			t.Errorf("who showed it: %+v", shown)
+		}
+		if last.Mode != "last_rotation" || last.Address != "198.51.100.0/24" || last.Agent != "client/2" || last.Grant != "g" || last.Token != "t" {
+			t.Errorf("who rotated last: %+v", last)
+		}
+	})
+}
+
 // What anybody can provoke without end would fill the database.
 func TestSec_M04_StrangersFillNoTrail(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := new(trail)
 		s, _ := newTrail(a, 0)
-		for _, kind := range []event.Kind{event.ClientRefused, event.TokenRefused, event.LimitHit} {
+		for _, kind := range []event.Kind{event.ClientRefused, event.TokenRefused, event.RefreshFailed, event.LimitHit} {
 			s.Emit(t.Context(), event.Event{Kind: kind})
 		}
 		emit(s, 1)

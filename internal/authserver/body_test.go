@@ -38,7 +38,7 @@ func (*pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // M05: a body that trickles for ever costs ten seconds.
 func TestSec_M05_SlowBody(t *testing.T) {
-	for _, endpoint := range []string{"token", "register", "login/continue", "authorize", "jwks", "callback", "none"} {
+	for _, endpoint := range []string{"token", "revoke", "register", "login/continue", "authorize", "jwks", "callback", "none"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}

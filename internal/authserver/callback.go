@@ -118,7 +118,15 @@ func (s *active) complete(w http.ResponseWriter, r *http.Request, c Call, req gr
 		s.page(w, r, c, pages.NotAllowed(p.PreferredUsername, "", back), errors.New("policy does not permit this person"))
 		return
 	}
+	if s.Policy.Verify.Never {
+		session.RefreshToken = secret.String{}
+	}
 	code, err := s.Grants.IssueCode(r.Context(), req, session, s.Policy.Lifetimes.Code)
+	if errors.Is(err, grants.ErrSignedOut) {
+		s.emit(r.Context(), event.Event{Kind: event.LoginFailed, Mode: "signed_out", Client: req.Client, Person: p.Subject, Resource: req.Resource})
+		s.page(w, r, c, pages.Expired(s.restart(r.Context(), req)), err)
+		return
+	}
 	if err != nil {
 		s.unavailable(w, r, c, s.restart(r.Context(), req), err)
 		return

@@ -224,7 +224,7 @@ func TestSec_A13_Deny(t *testing.T) {
 
 func TestSec_K06_Methods(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, introspecting)
 	b := w.browser()
 	_, form := b.open(t, ask(w.register(t, claude), claude))
 	w.store.Set(faulty.None)

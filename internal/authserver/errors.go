@@ -56,7 +56,7 @@ func (s *Server) record(r *http.Request, c Call, status int, err error) {
 
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, c Call, e endpoint) {
 	err := methodNotAllowed(e.methods)
-	if e.cors || prefersJSON(r) {
+	if e.program || prefersJSON(r) {
 		s.fail(w, r, c, err)
 		return
 	}
@@ -82,7 +82,7 @@ func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, c Call, ret
 
 // stateless answers while the shared state cannot be reached.
 func (s *Server) stateless(w http.ResponseWriter, r *http.Request, c Call, e endpoint, err error) {
-	if e.cors {
+	if e.program {
 		s.fail(w, r, c, err)
 		return
 	}

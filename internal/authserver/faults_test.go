@@ -49,6 +49,10 @@ var surfaces = map[string]func(t *testing.T, w *world) (step func() *httptest.Re
 			return w.tokenCall([]string{"grant_type", "refresh_token", "client_id", id, "refresh_token", got.Refresh})
 		}, nil
 	},
+	"revoke": func(t *testing.T, w *world) (func() *httptest.ResponseRecorder, *browser) {
+		id, got := w.tokens(t)
+		return func() *httptest.ResponseRecorder { return w.revokeCall(id, got.Refresh) }, nil
+	},
 	"register": func(_ *testing.T, w *world) (func() *httptest.ResponseRecorder, *browser) {
 		return func() *httptest.ResponseRecorder {
 			return w.call(request("POST", issuer+"/register", `{"redirect_uris":["`+claude+`"]}`, "Content-Type", "application/json"))
@@ -67,6 +71,7 @@ var faults = []struct {
 	{"authorize", faulty.Before, faulty.Get, "client", http.StatusFound},
 	{"login", faulty.Before, faulty.Get, "client", http.StatusOK},
 	{"login/continue", faulty.Before, faulty.Get, "client", http.StatusSeeOther},
+	{"login/continue", faulty.Before, faulty.Get, "epoch", http.StatusSeeOther},
 	{"login/continue", faulty.Before, faulty.Create, "login", http.StatusSeeOther},
 	// The login exists: the same form finds it.
 	{"login/continue", faulty.After, faulty.Create, "login", http.StatusSeeOther},
@@ -74,6 +79,7 @@ var faults = []struct {
 	{"callback", faulty.Before, faulty.Update, "login", http.StatusSeeOther},
 	// The answer was taken, so the person starts again.
 	{"callback", faulty.After, faulty.Update, "login", http.StatusBadRequest},
+	{"callback", faulty.Before, faulty.Get, "epoch", http.StatusBadRequest},
 	{"callback", faulty.Before, faulty.Create, "code", http.StatusBadRequest},
 	{"callback", faulty.After, faulty.Create, "code", http.StatusBadRequest},
 	{"token code", faulty.Before, faulty.Get, "client", http.StatusOK},
@@ -81,6 +87,8 @@ var faults = []struct {
 	{"token code", faulty.Before, faulty.Update, "code", http.StatusOK},
 	{"token code", faulty.After, faulty.Update, "code", http.StatusOK},
 	{"token code", faulty.Before, faulty.Create, "grant", http.StatusOK},
+	// The grant that nobody has seen is taken back.
+	{"token code", faulty.Before, faulty.Get, "epoch", http.StatusOK},
 	// The tokens are lost with the answer; asking again is a replay.
 	{"token code", faulty.After, faulty.Create, "grant", http.StatusBadRequest},
 	{"token refresh", faulty.Before, faulty.Get, "client", http.StatusOK},
@@ -88,6 +96,11 @@ var faults = []struct {
 	{"token refresh", faulty.Before, faulty.Update, "grant", http.StatusOK},
 	// The predecessor gets the pair that replaced it.
 	{"token refresh", faulty.After, faulty.Update, "grant", http.StatusOK},
+	{"token refresh", faulty.Before, faulty.Get, "epoch", http.StatusOK},
+	{"revoke", faulty.Before, faulty.Get, "client", http.StatusOK},
+	{"revoke", faulty.Before, faulty.Get, "grant", http.StatusOK},
+	{"revoke", faulty.Before, faulty.Update, "grant", http.StatusOK},
+	{"revoke", faulty.After, faulty.Update, "grant", http.StatusOK},
 	{"register", faulty.Before, faulty.Get, "client", http.StatusCreated},
 	{"register", faulty.Before, faulty.Create, "client", http.StatusCreated},
 	{"register", faulty.After, faulty.Create, "client", http.StatusCreated},
@@ -129,7 +142,7 @@ func wantUnknown(t *testing.T, rec *httptest.ResponseRecorder, page bool) {
 func TestWayOnAfterAFault(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
-		if f.surface == "register" || strings.HasPrefix(f.surface, "token") {
+		if f.surface == "register" || f.surface == "revoke" || strings.HasPrefix(f.surface, "token") {
 			continue
 		}
 		w := newWorld(t)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,8 @@ type world struct {
 	logs     *logLines
 	// down is what opening the shared state fails with.
 	down error
+	// changed counts what the guard was told to forget.
+	changed atomic.Int32
 }
 
 // setup is what a test may want otherwise.
@@ -69,8 +72,13 @@ type setup struct {
 	rules     clients.Rules
 	allow     policy.Allow
 	regOff    bool
-	alg       string
+	// introspect are the clients that may ask about tokens.
+	introspect []string
+	alg        string
 }
+
+// introspecting lets the static client ask about tokens.
+func introspecting(s *setup) { s.introspect = []string{staticID} }
 
 func newWorld(t testing.TB, change ...func(*setup)) *world {
 	t.Helper()
@@ -104,7 +112,7 @@ func (w *world) openState(t testing.TB, s setup) {
 		Vault: v, Limits: NewLimits(w.clock.Now),
 		Clients: clients.New(clients.Config{Vault: v, Rand: rand.Reader, Now: w.clock.Now, Events: w.events}),
 		Grants: grants.New(grants.Config{
-			Vault: v, Site: seal.SiteOf(s.issuer), Now: w.clock.Now, Rand: rand.Reader, Events: w.events, Changed: func(tokens.ID) {},
+			Vault: v, Site: seal.SiteOf(s.issuer), Now: w.clock.Now, Rand: rand.Reader, Events: w.events, Changed: func(tokens.ID) { w.changed.Add(1) },
 		}),
 	}
 	if _, err := v.Keyring(t.Context()); err != nil {
@@ -120,7 +128,7 @@ func (w *world) serve(t testing.TB, s setup) {
 	}
 	for _, u := range s.resources {
 		p.Resources = append(p.Resources, &policy.Resource{
-			URL: u, Audience: u, Name: "Contoso Tools", Scopes: oauth.Scopes{"mcp"},
+			URL: u, Audience: u, Name: "Contoso Tools", Scopes: oauth.Scopes{"mcp"}, Introspect: s.introspect,
 		})
 	}
 	s.rules.RegistrationOff, s.rules.Scopes = s.regOff, p.AllScopes()

@@ -38,6 +38,8 @@ var random = []struct {
 	{regexp.MustCompile(`'sha256-[^']+'`), "'sha256-…'"},
 	{regexp.MustCompile(`(?m)^Content-Length: \d+$`), "Content-Length: …"},
 	{regexp.MustCompile(`(?m)^Etag: ".*"$`), `Etag: "…"`},
+	{regexp.MustCompile(`"jti":"[0-9a-f]{16}"`), `"jti":"…"`},
+	{regexp.MustCompile(`(reference |"ref":")[0-9a-z]{16}`), "${1}…"},
 }
 
 // exact is how many of these hold for documents too, whose bytes are always the same.
@@ -110,7 +112,8 @@ var places = map[string]func(*setup){
 	"_local": func(s *setup) {
 		s.issuer, s.resources = "http://localhost:8080/oauth", []string{"http://localhost:8080/mcp"}
 	},
-	"_off": func(s *setup) { s.regOff = true },
+	"_off":        func(s *setup) { s.regOff = true },
+	"_introspect": introspecting,
 }
 
 func TestGoldenDocuments(t *testing.T) {
@@ -176,7 +179,7 @@ func TestGoldenAnswers(t *testing.T) {
 	golden(t, "register_error", post("register", "application/json", `{}`))
 	golden(t, "jwks", w.call(request("GET", issuer+"/jwks", "")))
 	golden(t, "jwks_rsa", newWorld(t, func(s *setup) { s.alg = tokens.RS256 }).call(request("GET", issuer+"/jwks", "")))
-	golden(t, "no_endpoint", w.call(request("GET", issuer+"/revoke", "")))
+	golden(t, "no_endpoint", w.call(request("GET", issuer+"/introspect", "")))
 	b = w.browser()
 	form = b.show(t, b.get(w.authorizeURL(ask(id, claude))).Header().Get("Location"))
 	form.Set("decision", "cancel")

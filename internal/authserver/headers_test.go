@@ -68,7 +68,7 @@ func TestSec_D07_CORS(t *testing.T) {
 func TestSec_K07_HeadersOfEveryAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, endpoint := range []string{"register", "authorize", "login", "login/continue", "callback", "token", "jwks", "nothing"} {
+	for _, endpoint := range []string{"register", "authorize", "login", "login/continue", "callback", "token", "revoke", "introspect", "jwks", "nothing"} {
 		for _, m := range []string{"GET", "POST", "HEAD", "DELETE", "OPTIONS"} {
 			h := w.call(request(m, issuer+"/"+endpoint, "")).Header()
 			if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Strict-Transport-Security") == "" || h.Get("Referrer-Policy") == "" || h.Get("Cache-Control") == "" {

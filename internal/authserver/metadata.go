@@ -54,6 +54,9 @@ func resourceKey(r *policy.Resource, slash bool) string {
 	return r.URL + " " + strconv.FormatBool(slash)
 }
 
+// authMethods are how clients authenticate at token and revoke.
+var authMethods = []string{"client_secret_post", "client_secret_basic", "none"}
+
 // serverMetadata is the RFC 8414 document. RFC 8414 §2: "code_challenge_methods_supported
 // ... If omitted, the authorization server does not support PKCE", and MCP clients refuse
 // such a server. The members of OpenID Connect Discovery are there because clients that
@@ -64,6 +67,7 @@ func (s *Server) serverMetadata() oauth.AuthorizationServer {
 		Issuer:                 i,
 		AuthorizationEndpoint:  i + "/authorize",
 		TokenEndpoint:          i + "/token",
+		RevocationEndpoint:     i + "/revoke",
 		JWKSURI:                i + "/jwks",
 		ScopesSupported:        s.Policy.AllScopes(),
 		ResponseTypesSupported: []string{"code"},
@@ -71,8 +75,9 @@ func (s *Server) serverMetadata() oauth.AuthorizationServer {
 		GrantTypesSupported:    []string{"authorization_code", "refresh_token"},
 		// client_secret_post comes first: the C# SDK takes the first entry, and sends an
 		// empty secret where it has none, which counts as absent.
-		TokenEndpointAuthMethodsSupported: []string{"client_secret_post", "client_secret_basic", "none"},
-		CodeChallengeMethodsSupported:     []string{"S256"},
+		TokenEndpointAuthMethodsSupported:      authMethods,
+		RevocationEndpointAuthMethodsSupported: authMethods,
+		CodeChallengeMethodsSupported:          []string{"S256"},
 		// RFC 9207 §3: "authorization_response_iss_parameter_supported".
 		AuthorizationResponseISSParameterSupported: true,
 		SubjectTypesSupported:                      []string{"public"},
@@ -80,6 +85,10 @@ func (s *Server) serverMetadata() oauth.AuthorizationServer {
 	}
 	if s.Policy.RegistrationEnabled {
 		m.RegistrationEndpoint = i + "/register"
+	}
+	if s.Policy.Introspection() {
+		m.IntrospectionEndpoint = i + "/introspect"
+		m.IntrospectionEndpointAuthMethodsSupported = []string{"client_secret_post", "client_secret_basic"}
 	}
 	return m
 }

@@ -93,20 +93,27 @@ type active struct {
 type endpoint struct {
 	serve   func(*active, http.ResponseWriter, *http.Request, Call)
 	methods []string
+	// program is set for endpoints that programs call: their refusals are JSON.
+	program bool
 	// cors is set for endpoints that scripts of any origin may call, never with
-	// credentials; browser pages have none.
+	// credentials; browser pages have none, and what takes the secret of a server neither.
 	cors bool
 }
 
 var endpoints = map[string]endpoint{
-	"register":       {(*active).register, []string{http.MethodPost}, true},
-	"authorize":      {(*active).authorize, []string{http.MethodGet, http.MethodHead, http.MethodPost}, false},
-	"login":          {(*active).login, []string{http.MethodGet, http.MethodHead}, false},
-	"login/continue": {(*active).consent, []string{http.MethodPost}, false},
-	"callback":       {(*active).callback, []string{http.MethodGet}, false},
-	"token":          {(*active).token, []string{http.MethodPost}, true},
-	"jwks":           {(*active).jwks, []string{http.MethodGet, http.MethodHead}, true},
+	"register":       {(*active).register, []string{http.MethodPost}, true, true},
+	"authorize":      {(*active).authorize, []string{http.MethodGet, http.MethodHead, http.MethodPost}, false, false},
+	"login":          {(*active).login, []string{http.MethodGet, http.MethodHead}, false, false},
+	"login/continue": {(*active).consent, []string{http.MethodPost}, false, false},
+	"callback":       {(*active).callback, []string{http.MethodGet}, false, false},
+	"token":          {(*active).token, []string{http.MethodPost}, true, true},
+	"revoke":         {(*active).revoke, []string{http.MethodPost}, true, true},
+	introspect:       {(*active).introspect, []string{http.MethodPost}, true, false},
+	"jwks":           {(*active).jwks, []string{http.MethodGet, http.MethodHead}, true, true},
 }
+
+// introspect is an endpoint only where somebody may use it.
+const introspect = "introspect"
 
 // Serve answers one request. It always answers itself: an error route of the web server
 // never sees an OAuth endpoint.
@@ -115,7 +122,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, c Call) {
 	r = r.WithContext(event.WithOrigin(r.Context(), c.origin(r)))
 	defer limitBody(w, r)()
 	e, ok := endpoints[c.Endpoint]
-	if !ok {
+	if !ok || c.Endpoint == introspect && !s.Policy.Introspection() {
 		s.fail(w, r, c, errNoEndpoint)
 		return
 	}

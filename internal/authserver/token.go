@@ -44,11 +44,8 @@ func (s *active) exchange(w http.ResponseWriter, r *http.Request, c Call) (*gran
 	if err != nil {
 		return nil, err
 	}
-	if wait, ok := s.Limits.TokenBlocked(c.Address); !ok && !s.genuine(r, form) {
-		s.emit(r.Context(), event.Event{Kind: event.LimitHit, Mode: "token"})
-		// Clients take any other code for the end of their session.
-		return nil, oauth.New(oauth.TemporarilyUnavailable, "Too many failed requests.").
-			WithStatus(http.StatusTooManyRequests).WithRetryAfter(wait)
+	if err := s.limited(r, c, form, s.genuine); err != nil {
+		return nil, err
 	}
 	client, err := s.Clients.Authenticate(r.Context(), s.Rules, r, form)
 	if err != nil {
@@ -66,21 +63,38 @@ func (s *active) exchange(w http.ResponseWriter, r *http.Request, c Call) (*gran
 	return issued, nil
 }
 
+// limited refuses an address that has failed too often, but for a genuine request.
+func (s *active) limited(r *http.Request, c Call, form url.Values, genuine func(*http.Request, url.Values) bool) error {
+	wait, ok := s.Limits.TokenBlocked(c.Address)
+	if ok || genuine(r, form) {
+		return nil
+	}
+	s.emit(r.Context(), event.Event{Kind: event.LimitHit, Mode: c.Endpoint})
+	// Clients take any other code for the end of their session.
+	return oauth.New(oauth.TemporarilyUnavailable, "Too many failed requests.").
+		WithStatus(http.StatusTooManyRequests).WithRetryAfter(wait)
+}
+
 // genuine tells whether a public client shows a code or refresh token that was made here.
 // Such a request is served while others from its address are refused, because behind one
 // address there may be a whole company. It costs no read, and who shows a secret is not
 // excused, so that none can be guessed this way.
 func (s *active) genuine(r *http.Request, form url.Values) bool {
-	if form.Get("client_secret") != "" || r.Header.Get("Authorization") != "" {
+	if showsSecret(r, form) {
 		return false
 	}
 	t, ok := tokens.Parse(tokens.Refresh, form.Get("refresh_token"))
 	if form.Get("grant_type") == clients.GrantCode {
 		t, ok = tokens.Parse(tokens.Code, form.Get("code"))
 	}
-	if !ok {
-		return false
-	}
+	return ok && s.madeHere(r, t)
+}
+
+func showsSecret(r *http.Request, form url.Values) bool {
+	return form.Get("client_secret") != "" || r.Header.Get("Authorization") != ""
+}
+
+func (s *active) madeHere(r *http.Request, t tokens.Token) bool {
 	root, known, err := s.Vault.Root(r.Context(), t.KID)
 	return err == nil && known && t.Verify(root, s.site)
 }

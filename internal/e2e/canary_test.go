@@ -41,6 +41,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	config := globals("debug\nlog {\nlevel DEBUG\n}\n") +
 		strings.Replace(w.site("client static-client {\nsecret {env.STATIC_SECRET}\nredirect_uri "+mcptest.RedirectURI+"\n}\n"), "reverse_proxy",
 			"log {\nlevel DEBUG\noutput file "+access+"\n}\nlog second {\noutput stderr\n}\nreverse_proxy", 1)
+	config = strings.Replace(config, "resource "+w.resource+"\n", "resource "+w.resource+" {\nintrospect static-client\n}\n", 1)
 	// At this level Caddy itself logs its configuration as it is written.
 	config = strings.ReplaceAll(config, w.emulator.ClientSecret(), "{env.ENTRA_CLIENT_SECRET}")
 	w.home.Env = []string{"ENTRA_CLIENT_SECRET=" + w.emulator.ClientSecret(), "STATIC_SECRET=" + staticSecret}
@@ -111,6 +112,12 @@ func badPaths(t *testing.T, w *world) {
 	b.redeem(wrong)
 	c.refresh(got.refresh)
 	c.refresh(got.refresh[:len(got.refresh)-1] + "x")
+	live := c.signIn(w.resource)
+	for _, token := range []string{got.access, got.refresh, got.refresh[:60], code, live.access, live.refresh} {
+		c.revokeToken(token)
+		w.form(w.issuer+"/introspect", url.Values{"client_id": {"static-client"}, "client_secret": {staticSecret}, "token": {token}})
+	}
+	w.form(w.issuer+"/revoke?token="+got.access, url.Values{"client_id": {c.id}, "token": {got.access, got.refresh}})
 	w.initialize(w.resource, got.access)
 	w.initialize(w.resource, got.access[:len(got.access)-1]+"x")
 	w.get(w.resource + "?access_token=" + got.access)

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/disktest"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/mcptest"
 )
 
 // A full disk makes nobody sign in again: what must be written is refused with 503, what
@@ -21,10 +21,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := disktest.Mount(t)
 	if disk == nil {
-		if slices.Contains(strings.Split(os.Getenv("MCPOAUTH_REQUIRE"), ","), "mount") {
-			t.Fatal("MCPOAUTH_REQUIRE names mount, and this process may not")
-		}
-		t.Skip("this process may not mount a disk; the file store's own tests have the fault without one")
+		mcptest.Absent(t, "mount", "this process may not mount a disk; the file store's own tests have the fault without one")
 	}
 	w := newWorld(t)
 	w.start(w.caddyfile("store file " + filepath.Join(disk.Dir, "store.db") + "\nregistration {\nrate 1000 1m\n}\n"))

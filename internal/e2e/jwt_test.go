@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -33,10 +34,20 @@ func (w *world) jwtOf(resource string, b *backend, token string) string {
 // it, and the JWT for another backend, are not.
 func TestSec_H05_ThreeLibrariesVerifyTheJWT(t *testing.T) {
 	t.Parallel()
+	for _, alg := range []string{"RS256", "ES256"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			threeLibraries(t, alg)
+		})
+	}
+}
+
+func threeLibraries(t *testing.T, alg string) {
+	t.Helper()
 	w := newWorld(t)
 	other := w.origin + "/other"
 	second := newBackend(t, w.issuer, other)
-	w.start(globals("") + w.origin + " {\n" + block("resource "+w.resource+"\nresource "+other+"\n"+w.entra()) +
+	w.start(globals("") + w.origin + " {\n" + block("resource "+w.resource+"\nresource "+other+"\ntokens {\nbackend_jwt_alg "+alg+"\n}\n"+w.entra()) +
 		"reverse_proxy /mcp* " + w.backend.addr() + "\nreverse_proxy /other* " + second.addr() + "\n}\n")
 	c := w.raw(w.issuer)
 	good := w.jwtOf(w.resource, w.backend, c.signIn(w.resource).access)
@@ -90,7 +101,9 @@ type accessToken struct {
 // token that it stands for.
 func TestJWTFollowsRFC9068(t *testing.T) {
 	t.Parallel()
-	for words, most := range map[string]int64{"": 300, "tokens {\naccess 90s\n}\n": 90, "tokens {\nbackend_jwt 1m\n}\n": 60} {
+	for words, most := range map[string]int64{
+		"": 300, "tokens {\naccess 90s\n}\n": 90, "tokens {\nbackend_jwt 1m\n}\n": 60, "tokens {\nbackend_jwt_alg ES256\n}\n": 300,
+	} {
 		w := newWorld(t)
 		w.start(w.caddyfile(words))
 		c := w.raw(w.issuer)
@@ -99,6 +112,9 @@ func TestJWTFollowsRFC9068(t *testing.T) {
 			token := c.signIn(w.resource).access
 			text := w.jwtOf(w.resource, w.backend, token)
 			claims := checkAccessToken(t, w, c, text)
+			if got := strings.Contains(w.get(w.issuer+"/jwks").body, `"alg":"ES256"`); got != strings.Contains(words, "ES256") {
+				t.Errorf("%q: ES256 is %t", words, got)
+			}
 			if life := claims.Expiry.Time().Unix() - claims.IssuedAt.Time().Unix(); life > most || life < most-30 {
 				t.Errorf("%q: lives for %d s instead of %d", words, life, most)
 			}
@@ -115,7 +131,7 @@ func TestJWTFollowsRFC9068(t *testing.T) {
 
 func checkAccessToken(t *testing.T, w *world, c *rawClient, text string) accessToken {
 	t.Helper()
-	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 type nodes struct {
 	*world
 	caddy [2]*caddyrun.Caddy
+	homes [2]*caddyrun.Home
 	addrs [2]string
 	texts [2]string // their Caddyfiles
 
@@ -34,15 +35,20 @@ type nodes struct {
 const sharedKey = "encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
 // startNodes starts two servers with the words of a store.
-func startNodes(t *testing.T, store string) *nodes {
+func startNodes(t testing.TB, store string) *nodes {
 	t.Helper()
-	n := &nodes{world: newWorld(t), only: -1}
+	return newWorld(t).startNodes(t, store)
+}
+
+// startNodes starts two servers of w with the words of a store.
+func (w *world) startNodes(t testing.TB, store string) *nodes {
+	t.Helper()
+	n := &nodes{world: w, only: -1}
 	for i := range n.addrs {
 		n.addrs[i] = caddyrun.FreeAddr(t)
-		_, port, _ := net.SplitHostPort(n.addrs[i])
-		site := strings.Replace(n.site(sharedKey+store), n.origin+" {", "http://:"+port+" {", 1)
-		n.texts[i] = globals("") + site
-		n.caddy[i] = caddyrun.NewHome(t).Start(t, n.texts[i])
+		n.homes[i] = caddyrun.NewHome(t)
+		n.texts[i] = globals("") + n.nodeSite(i, sharedKey+store)
+		n.caddy[i] = n.homes[i].Start(t, n.texts[i])
 	}
 	n.world.caddy = n.caddy[0]
 	balancer := &http.Server{Addr: n.addr, Handler: n.balancer()}
@@ -57,6 +63,12 @@ func startNodes(t *testing.T, store string) *nodes {
 		return err == nil
 	})
 	return n
+}
+
+// nodeSite is the site of one node, at an address of its own.
+func (n *nodes) nodeSite(i int, words string) string {
+	_, port, _ := net.SplitHostPort(n.addrs[i])
+	return strings.Replace(n.site(words), n.origin+" {", "http://:"+port+" {", 1)
 }
 
 // balancer forwards with the public Host, as a load balancer does.
@@ -204,49 +216,6 @@ func (n *nodes) walkInTurn(t *testing.T) {
 	for i := range n.seen {
 		if n.seen[i]-before[i] < 5 {
 			t.Errorf("node %d had %d requests", i, n.seen[i]-before[i])
-		}
-	}
-}
-
-// Caddy starts without its Redis and says which store is missing. As soon as Redis is
-// there everything works, without a restart; while it is away again, nobody is told no.
-func TestRedisComesLater(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t, "requirepass correct-horse", "appendonly yes", "appendfsync always")
-	server.Kill()
-	w := newWorld(t)
-	words := func(password string) string {
-		return w.caddyfile(sharedKey + "store redis redis://:" + password + "@" + server.Addr + "\n")
-	}
-	w.start(words("not-a-secret"))
-	w.caddy.AwaitOutput(t, "store redis "+server.Addr+": nothing answers at the address: check it")
-	unavailable := func(a *answer) {
-		t.Helper()
-		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.member(t, "error") != "temporarily_unavailable" {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-	}
-	register := func() *answer {
-		return w.send(http.MethodPost, w.issuer+"/register", http.Header{"Content-Type": {"application/json"}}, registration)
-	}
-	unavailable(register())
-	server.Run(t)
-	w.caddy.AwaitOutput(t, "the server refuses the name or the password: correct username and password")
-	unavailable(register())
-	w.reload(words("correct-horse"))
-	eventually(t, "redis is there", func() bool { return register().status == http.StatusCreated })
-	c := w.raw(w.issuer)
-	got := c.signIn(w.resource)
-	w.works(w.resource, got.access)
-	server.Kill()
-	unavailable(c.refresh(got.refresh))
-	server.Run(t)
-	eventually(t, "redis is back", func() bool { return register().status == http.StatusCreated })
-	got = c.tokensOf(c.refresh(got.refresh))
-	w.works(w.resource, got.access)
-	for _, secret := range []string{"not-a-secret", "correct-horse"} {
-		if strings.Contains(w.caddy.Output(), secret) {
-			t.Errorf("the password %s is in the log", secret)
 		}
 	}
 }

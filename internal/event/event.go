@@ -25,15 +25,23 @@ const (
 	CodeRedeemed      Kind = "code_redeemed"      // a grant was created
 	TokenRefused      Kind = "token_refused"      // at the token endpoint
 	CodeReplayed      Kind = "code_replayed"      // the grant was revoked for it
-	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, outage
-	RefreshRefused    Kind = "refresh_refused"    // Mode says why
+	Refreshed         Kind = "refreshed"          // Mode: rotated, graced, recovered, outage, unchecked
+	RefreshRefused    Kind = "refresh_refused"    // an authentic token that changes nothing; Mode says why
+	RefreshReuse      Kind = "refresh_reuse"      // an old token was shown, the grant was revoked for it
+	RefreshFailed     Kind = "refresh_failed"     // no tokens, and no reuse either; Mode: invalid, unavailable
 	GrantEnded        Kind = "grant_ended"        // Mode says why
-	RecordTampered    Kind = "record_tampered"    // a sealed record did not open
-	KeyringRotated    Kind = "keyring_rotated"    //
-	LimitHit          Kind = "limit_hit"          // Mode says which
-	BackendRefused    Kind = "backend_refused"    // a backend answered 401 to our JWT
-	ProviderUnsettled Kind = "provider_unsettled" // the provider could not be asked
-	TokenUsed         Kind = "token_used"         // first use of an access token on this node within five minutes
+	TokenRevoked      Kind = "token_revoked"      // a client asked for it (RFC 7009); Mode says what became of it
+	RevocationRefused Kind = "revocation_refused" // the token is another client's; Mode says so
+	// IntrospectionRefused is for whoever may not ask about tokens.
+	IntrospectionRefused Kind = "introspection_refused"
+	RevocationBegun      Kind = "revocation_begun"   // a command ends many grants; Mode says by what
+	RecordTampered       Kind = "record_tampered"    // a sealed record did not open
+	KeyringRotated       Kind = "keyring_rotated"    //
+	LimitHit             Kind = "limit_hit"          // Mode says which
+	BackendRefused       Kind = "backend_refused"    // a backend answered 401 to our JWT
+	ProviderUnsettled    Kind = "provider_unsettled" // the provider could not be asked
+	AccountVerified      Kind = "account_verified"   // between two refreshes; Mode: same, changed, ended, outage, vain
+	TokenUsed            Kind = "token_used"         // first use of an access token on this node within five minutes
 )
 
 // Event is one thing that happened.
@@ -50,6 +58,9 @@ type Event struct {
 	Token string
 	// Agent is the User-Agent header of the request; may be empty.
 	Agent string
+	// LastAddress is the network and LastAgent the software that made the last rotation
+	// before a reuse, or before a graced refresh from elsewhere, both cut short.
+	LastAddress, LastAgent string
 	// Cause is for the log alone; may be nil.
 	Cause error
 }

@@ -24,6 +24,17 @@ type Access struct {
 	Resource string
 	Scopes   oauth.Scopes
 	Expires  time.Time
+	// Issued is zero where the record does not say.
+	Issued time.Time
+	// Hash is that of the token.
+	Hash [32]byte
+	// Until is when the provider has to be asked before the token is relied upon again; zero
+	// where Verify did not say.
+	Until time.Time
+	// Holder opens the data key of the grant together with the token; "" where nothing does.
+	Holder string
+
+	history history
 }
 
 var (
@@ -70,41 +81,59 @@ func (s *Service) Access(ctx context.Context, text string) (*Access, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rec.Value.Ended != nil {
+		return nil, rec.Value.Ended.invalidToken()
+	}
 	entry := rec.Value.find(t.Hash())
-	if entry == nil || rec.Value.Ended != nil {
+	if entry == nil {
 		return nil, errRevoked
 	}
 	expires := time.Unix(entry.Expires, 0)
 	if !s.Now().Before(expires) {
 		return nil, errInvalidToken.WithCause(errors.New("expired"))
 	}
-	return &Access{
+	a := &Access{
 		Grant: t.ID, Client: rec.Value.Client, Person: rec.Value.Person.person(), Resource: rec.Value.Resource,
-		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires,
-	}, nil
+		Scopes: oauth.ParseScopes(entry.Scope), Expires: expires, Hash: t.Hash(), Holder: rec.Value.holder(entry),
+	}
+	if entry.Issued != 0 {
+		a.Issued = time.Unix(entry.Issued, 0)
+	}
+	if rec.Value.Provider != nil {
+		a.history = rec.Value.history()
+	}
+	return a, nil
 }
 
 // Alive tells whether a grant still stands: nil, or invalid_token where it has ended; any
 // other error is unknown.
 func (s *Service) Alive(ctx context.Context, id tokens.ID) error {
+	_, err := s.living(ctx, id)
+	return err
+}
+
+func (s *Service) living(ctx context.Context, id tokens.ID) (*grantRecord, error) {
 	rec, err := vault.Get(ctx, s.Vault, grantKind, id.String())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return errNoGrant
+		return nil, errNoGrant
 	case err != nil:
-		return err
+		return nil, err
 	case rec.Value.Ended != nil:
-		return errRevoked
+		return nil, errRevoked
 	}
-	return nil
+	return &rec.Value, nil
 }
 
 // RecordID is the name of a grant in the store, which is what other nodes report.
 func RecordID(id tokens.ID) [32]byte { return seal.KeyID(string(grantKind.Name), id.String()) }
 
+// same tells whether a record has the hash of a token.
+func same(hash [32]byte, kept []byte) bool { return subtle.ConstantTimeCompare(hash[:], kept) == 1 }
+
 func (g *grantRecord) find(hash [32]byte) *accessEntry {
 	for i := range g.Access {
-		if subtle.ConstantTimeCompare(g.Access[i].Hash, hash[:]) == 1 {
+		if same(hash, g.Access[i].Hash) {
 			return &g.Access[i]
 		}
 	}

@@ -4,6 +4,7 @@ package grants
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
@@ -12,7 +13,8 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
-// IssueCode turns a completed sign-in into an authorization code that lives for life.
+// IssueCode turns a completed sign-in into an authorization code that lives for life, or
+// returns ErrSignedOut.
 func (s *Service) IssueCode(ctx context.Context, r Request, in *provider.Session, life time.Duration) (secret.String, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -27,6 +29,13 @@ func (s *Service) IssueCode(ctx context.Context, r Request, in *provider.Session
 	code, err := s.mint(ctx, tokens.Code, id, 0)
 	if err != nil {
 		return secret.String{}, err
+	}
+	reason, err := s.over(ctx, toRecord(in.Person), r.Client, r.Resource, r.Epoch)
+	if err != nil {
+		return secret.String{}, err
+	}
+	if reason != "" {
+		return secret.String{}, fmt.Errorf("%w: %s", ErrSignedOut, reason)
 	}
 	hash := code.Hash()
 	rec := codeRecord{Request: r, Hash: hash[:], Person: toRecord(in.Person), Grant: grant.String()}

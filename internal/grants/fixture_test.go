@@ -151,9 +151,12 @@ type fakeProvider struct {
 	fail   error
 	calls  int
 	last   string
-	// strict makes every refresh token good for one use.
-	token string
-	gate  chan struct{}
+	token  string
+	// strict makes every refresh token good for one use, as rotating providers do.
+	strict bool
+	// during runs while the provider is being asked.
+	during func()
+	gate   chan struct{}
 }
 
 func newFakeProvider() *fakeProvider {
@@ -170,12 +173,18 @@ func (p *fakeProvider) Refresh(_ context.Context, token secret.String) (*provide
 	if p.gate != nil {
 		<-p.gate
 	}
+	if p.during != nil {
+		p.during()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
 	p.last = token.Reveal()
 	if p.fail != nil {
 		return nil, p.fail
+	}
+	if p.strict && p.last != p.token {
+		return nil, &provider.Ended{Reason: "invalid_grant", Cause: errors.New("refresh token was used before")}
 	}
 	p.token = "up-" + string(rune('0'+p.calls%10))
 	return &provider.Session{Person: p.person, RefreshToken: secret.New(p.token)}, nil

@@ -35,6 +35,16 @@ func TestStoredRecords(t *testing.T) {
 			AuthTime: 1767323000, Consumed: 1767323044, Dead: true,
 		})
 	})
+	t.Run("person", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.Golden(t, personKind, "tid.oid", personRecord{Epoch: 1767323045000})
+	})
+	t.Run("epoch", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.Golden(t, epochKind, epochID, epochRecord{
+			Number: 1767323045001, All: 1767323044000, Marks: []mark{{Of: markOf(markClient, client), Number: 1767323045001}},
+		})
+	})
 	t.Run("grant", func(t *testing.T) {
 		t.Parallel()
 		vaulttest.Golden(t, grantKind, id, grantRecord{
@@ -43,6 +53,25 @@ func TestStoredRecords(t *testing.T) {
 			Predecessor: []byte("previous"), Rotated: 1767323044, Successor: []byte("successor"),
 			Access:   []accessEntry{{Hash: []byte("access"), Scope: "mcp", Expires: 1767326645}},
 			Provider: up, LastYes: 1767323044, Ended: &ended{Reason: "reason", Time: 1767323045, Ref: "ref"},
+		})
+	})
+	t.Run("refreshed grant", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.GoldenNamed(t, "grant-refreshed", grantKind, id, grantRecord{
+			Person: ada, Client: client, Resource: resource, Scope: "mcp offline_access", Created: 1767323045,
+			Absolute: 1775099045, Generation: 2, Current: []byte("current"), Predecessor: []byte("previous"),
+			Rotated: 1767323044, Replaced: 1767323043, Recovered: 3, Mode: modeRecovered, Address: "192.0.2.0/24", Agent: "client/1.0",
+			Access:   []accessEntry{{Hash: []byte("access"), Scope: "mcp", Expires: 1767326645, Wrap: []byte("wrap for access")}},
+			Provider: up, PredecessorWrap: []byte("wrap for previous"), LastYes: 1767323044, LeaseUntil: 1767323050123456789,
+			Ended: &ended{Reason: "reason", Time: 1767323045, Ref: "ref", By: "refresh"},
+		})
+	})
+	t.Run("verified grant", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.GoldenNamed(t, "grant-verified", grantKind, id, grantRecord{
+			Person: ada, Client: client, Resource: resource, Scope: "mcp", Created: 1767323045, Absolute: 1775099045,
+			Generation: 1, Current: []byte("current"), Provider: up, LastYes: 1767323044, Asked: 1767323944,
+			Access: []accessEntry{{Hash: []byte("access"), Scope: "mcp", Expires: 1767326645, Wrap: []byte("wrap for access")}},
 		})
 	})
 }

@@ -34,16 +34,22 @@ type Config struct {
 	// Changed is called on this node after the tokens of a grant were cut back, so that
 	// whoever cached an answer about them forgets it. It must not block.
 	Changed func(grant tokens.ID)
+	// Hold keeps everything that the Service works with open until the function that it
+	// returns is called; nil says that it is closing. Work that no request waits for runs
+	// within. Without Hold nothing ever closes.
+	Hold func() (release func())
 }
 
 // Service keeps logins, codes and grants of one issuer. It is safe for concurrent use.
 type Service struct {
 	Config
 	refreshes singleflight.Group
+	checks    singleflight.Group
+	checking  chan struct{} // holds one value for each check in progress
 }
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{Config: c} }
+func New(c Config) *Service { return &Service{Config: c, checking: make(chan struct{}, maxChecks)} }
 
 // Issued is what the token endpoint hands to the client.
 type Issued struct {
@@ -63,6 +69,10 @@ type Terms struct {
 	Policy   *policy.Policy
 	Provider provider.Provider
 }
+
+// byAccess tells whether live access tokens open the provider's token too, so that a check
+// can follow their use.
+func (t Terms) byAccess() bool { return t.Policy.Verify.Every > 0 }
 
 var errInvalidGrant = oauth.New(oauth.InvalidGrant, "The code or token is not valid.")
 

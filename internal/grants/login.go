@@ -32,9 +32,13 @@ var (
 func (s *Service) StartLogin(ctx context.Context, tid [16]byte, l Login) (Login, error) {
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	since, err := s.since(ctx)
+	if err != nil {
+		return Login{}, err
+	}
 	now := s.Now()
-	l.Stage, l.Purpose, l.Created = stagePending, "authorize", now.Unix()
-	_, err := vault.Create(ctx, s.Vault, loginKind, loginID(tid), l, vault.Options{Expires: now.Add(LoginLife)})
+	l.Stage, l.Purpose, l.Created, l.Request.Epoch = stagePending, "authorize", now.Unix(), since
+	_, err = vault.Create(ctx, s.Vault, loginKind, loginID(tid), l, vault.Options{Expires: now.Add(LoginLife)})
 	if !errors.Is(err, store.ErrExists) {
 		return l, err
 	}

@@ -34,6 +34,8 @@ type Request struct {
 	State    *string `json:"st,omitempty"`
 	Resource string  `json:"re"`
 	Scope    string  `json:"sc"`
+	// Epoch is the number of the latest revocation when the sign-in began.
+	Epoch int64 `json:"ep,omitempty"`
 }
 
 // Login is a sign-in that a person agreed to and that has not come back yet.
@@ -105,6 +107,10 @@ type accessEntry struct {
 	Hash    []byte `json:"h"`
 	Scope   string `json:"s"`
 	Expires int64  `json:"e"`
+	Issued  int64  `json:"i,omitempty"`
+	// Wrap is the data key of the provider's token, wrapped for this access token; only
+	// where checks follow use.
+	Wrap []byte `json:"w,omitempty"`
 }
 
 // maxAccess is how many access tokens of one grant may live at once. A refresh leaves
@@ -114,14 +120,20 @@ const maxAccess = 8
 // ended says how a grant died.
 type ended struct {
 	Reason string `json:"r"`
-	Time   int64  `json:"t"`
-	Ref    string `json:"f,omitempty"`
+	// By is who or what ended it, of the closed set of Trigger.
+	By   string `json:"b,omitempty"`
+	Time int64  `json:"t"`
+	// Ref is what the client is told, so that an administrator finds this record by it.
+	Ref string `json:"f,omitempty"`
+	// Provider is the provider's own reference.
+	Provider string `json:"pf,omitempty"`
 }
 
 // grantRecord is everything behind the tokens of one client on one device of one person.
-// Reserved members, read and kept but not yet written: cnf, terms, sid, acr, lease_until,
-// and pw (the data key wrapped for the predecessor).
+// Reserved members, read and kept but not yet written: cnf, terms, sid and acr.
 type grantRecord struct {
+	// ID is the natural id: a listing has the hash of it alone.
+	ID       string `json:"id,omitempty"`
 	Person   person `json:"p"`
 	Client   string `json:"c"`
 	Resource string `json:"re"`
@@ -129,19 +141,44 @@ type grantRecord struct {
 	Created  int64  `json:"t"`
 	// Absolute is when the grant ends however often it is refreshed.
 	Absolute int64 `json:"abs"`
+	// Epoch is the number of the latest revocation when the sign-in began.
+	Epoch    int64 `json:"ep,omitempty"`
 	AuthTime int64 `json:"at,omitempty"`
 
-	Generation  uint32        `json:"g"`
-	Current     []byte        `json:"cur,omitempty"`
-	Predecessor []byte        `json:"prev,omitempty"`
-	Rotated     int64         `json:"rot,omitempty"`
-	Successor   []byte        `json:"succ,omitempty"`
-	Access      []accessEntry `json:"a,omitempty"`
+	// Generation is 1 at first and counts the rotations; a recovery is none.
+	Generation  uint32 `json:"g"`
+	Current     []byte `json:"cur,omitempty"`
+	Predecessor []byte `json:"prev,omitempty"`
+	// Rotated is when the current pair was made by a refresh, 0 before the first.
+	Rotated int64 `json:"rot,omitempty"`
+	// Successor is the current pair, sealed for the predecessor while it may ask again.
+	Successor []byte        `json:"succ,omitempty"`
+	Access    []accessEntry `json:"a,omitempty"`
 
+	// Replaced is when the predecessor was first replaced, where a recovery has replaced
+	// its successor since; else 0, and Rotated says it.
+	Replaced int64 `json:"rpl,omitempty"`
+	// Recovered counts the lost answers that were made good.
+	Recovered uint32 `json:"rc,omitempty"`
+	// Mode is how the last refresh that changed the grant came about.
+	Mode string `json:"m,omitempty"`
+	// Address is the network that made the last rotation, Agent the software, both cut
+	// short: enough to tell two places apart in the report of a stolen token.
+	Address string `json:"ip,omitempty"`
+	Agent   string `json:"ua,omitempty"`
+
+	// Provider has its data key wrapped for the current refresh token.
 	Provider *sealedToken `json:"up,omitempty"`
+	// PredecessorWrap is the same data key for the predecessor, while that one may recover.
+	PredecessorWrap []byte `json:"pw,omitempty"`
 	// LastYes is when the provider last vouched for the person.
-	LastYes int64  `json:"yes"`
-	Ended   *ended `json:"end,omitempty"`
+	LastYes int64 `json:"yes"`
+	// Asked is when somebody last began to ask the provider.
+	Asked int64 `json:"ask,omitempty"`
+	// LeaseUntil is until when somebody has the right to ask the provider, in Unix
+	// nanoseconds, which also tell one lease from another; 0: nobody.
+	LeaseUntil int64  `json:"lease_until,omitempty"`
+	Ended      *ended `json:"end,omitempty"`
 }
 
 // idleEnd is until when a grant may be refreshed that is not refreshed before; unix

@@ -188,24 +188,29 @@ func (s *Service) create(ctx context.Context, terms Terms, code tokens.Token, c 
 	}
 	now := s.Now()
 	g := grantRecord{
-		Person: c.Person, Client: c.Request.Client, Resource: c.Request.Resource, Scope: c.Request.Scope,
+		ID: id.String(), Epoch: c.Request.Epoch, Person: c.Person, Client: c.Request.Client, Resource: c.Request.Resource, Scope: c.Request.Scope,
 		Created: now.Unix(), Absolute: now.Add(terms.Policy.Lifetimes.Refresh).Unix(),
-		AuthTime: c.AuthTime, LastYes: now.Unix(),
+		AuthTime: c.AuthTime, LastYes: now.Unix(), Generation: 1,
 	}
 	out, err := s.addTokens(ctx, terms, id, &g, oauth.ParseScopes(g.Scope), refreshable)
 	if err != nil {
 		return nil, err
 	}
-	if out.Refresh != nil {
-		if g.Provider, err = s.sealFor(*out.Refresh, g.Client, g.Resource, id, token); err != nil {
-			return nil, err
-		}
+	dek, err := tokens.NewDataKey(s.Rand)
+	if err != nil {
+		return nil, err
 	}
-	_, err = vault.Create(ctx, s.Vault, grantKind, id.String(), g, vault.Options{
+	if err := s.keep(&g, terms, dek, token, out); err != nil {
+		return nil, err
+	}
+	rec, err := vault.Create(ctx, s.Vault, grantKind, id.String(), g, vault.Options{
 		Expires: out.GrantExpires, Person: g.Person.Subject, Client: g.Client,
 	})
 	if errors.Is(err, store.ErrExists) {
 		return nil, refuse("code was redeemed by a concurrent request")
+	}
+	if err == nil {
+		err = s.standsNew(ctx, id, rec)
 	}
 	if err != nil {
 		return nil, err

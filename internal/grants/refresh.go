@@ -4,10 +4,8 @@ package grants
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
@@ -30,10 +28,51 @@ type Refreshing struct {
 // grant; each time it reads the new state and decides anew.
 const attempts = 8
 
-// Refresh rotates the refresh token. RFC 9700 §4.14.2 wants rotation for public clients;
-// real clients refresh from several places at once and lose answers, so within the grace
-// time the predecessor gets the very pair that replaced it, and nothing forks.
+// refreshTimeout bounds a refresh: waiting for another node, asking the provider, writing.
+const refreshTimeout = leasePatience + providerTimeout + settleTimeout
+
+// exchange is a refresh on its way.
+type exchange struct {
+	terms Terms
+	token tokens.Token
+	// scopes are those of the new access token.
+	scopes oauth.Scopes
+	// verdict is what the provider said; it outlives a lost compare-and-swap, since the
+	// provider may accept the token that it was asked with only once.
+	verdict *verdict
+	// lease is the name of the lease that this refresh holds or may hold, 0 for none.
+	lease int64
+}
+
+// Refresh answers a refresh token by one of five rules: the current one is rotated
+// (RFC 9700 §4.14.2 wants that for public clients); its predecessor gets the very same
+// answer again within the grace time; later, as long as nobody has shown the successor, it
+// gets a replacement for an answer that was lost; any other token of the grant has been
+// stolen or copied and ends the grant; and what is none of ours changes nothing.
 func (s *Service) Refresh(ctx context.Context, terms Terms, r Refreshing) (*Issued, error) {
+	out, err := s.share(ctx, terms, r)
+	if err != nil {
+		s.failed(ctx, r, err)
+	}
+	return out, err
+}
+
+// failed reports a refresh that brought nothing, unless the client has gone or the reuse of
+// a token is reported already.
+func (s *Service) failed(ctx context.Context, r Refreshing, err error) {
+	var reused reusedError
+	if ctx.Err() != nil || errors.As(err, &reused) {
+		return
+	}
+	mode := "unavailable"
+	if oauth.AsError(err) != nil {
+		mode = "invalid"
+	}
+	s.Events.Emit(ctx, event.Event{Kind: event.RefreshFailed, Mode: mode, Client: r.Client, Cause: err})
+}
+
+// share has simultaneous requests with one token share one answer.
+func (s *Service) share(ctx context.Context, terms Terms, r Refreshing) (*Issued, error) {
 	t, ok := tokens.Parse(tokens.Refresh, r.Token)
 	if !ok {
 		return nil, refuse("malformed refresh token")
@@ -44,15 +83,13 @@ func (s *Service) Refresh(ctx context.Context, terms Terms, r Refreshing) (*Issu
 	case !ok:
 		return nil, refuse("refresh token was not made here")
 	}
-	hash := t.Hash()
-	// Simultaneous requests with one token share one rotation and one call to the provider.
-	key := fmt.Sprintf("%x %q %q %q", hash, r.Client, r.Scope, r.Resource)
+	key := fmt.Sprintf("%x %q %q %q", t.Hash(), r.Client, r.Scope, r.Resource)
 	ch := s.refreshes.DoChan(key, func() (out any, err error) {
 		// This runs in a goroutine of its own, where a panic would end the whole server.
 		defer recoverAs(&err)
-		ctx, cancel := detach(ctx)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 		defer cancel()
-		return s.refresh(ctx, terms, t, r)
+		return s.refresh(ctx, r, &exchange{terms: terms, token: t})
 	})
 	select {
 	case res := <-ch:
@@ -71,43 +108,57 @@ func recoverAs(err *error) {
 	}
 }
 
-func (s *Service) refresh(ctx context.Context, terms Terms, t tokens.Token, r Refreshing) (*Issued, error) {
-	for range attempts {
-		rec, err := vault.Get(ctx, s.Vault, grantKind, t.ID.String())
+func (s *Service) refresh(ctx context.Context, r Refreshing, x *exchange) (*Issued, error) {
+	id := x.token.ID.String()
+	defer func() {
+		if x.lease != 0 {
+			ctx, cancel := detach(ctx)
+			defer cancel()
+			s.release(ctx, id, x.lease)
+		}
+	}()
+	var waiting patience
+	for tries := 0; tries < attempts; {
+		rec, err := vault.Get(ctx, s.Vault, grantKind, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil, refuse("no such grant")
 		}
 		if err != nil {
 			return nil, err
 		}
-		scopes, err := s.mayRefresh(terms, &rec.Value, t, r)
-		if err != nil {
+		if x.scopes, err = s.mayRefresh(x.terms, &rec.Value, r); err != nil {
 			return nil, err
 		}
-		out, err := s.byGeneration(ctx, terms, rec, t, scopes)
-		if !errors.Is(err, store.ErrConflict) {
-			return out, err
+		out, err := s.byStanding(ctx, rec, x)
+		switch {
+		case err == nil:
+			return out, s.stands(ctx, x.token.ID, &rec.Value)
+		case errors.Is(err, errLeased):
+			if !waiting.wait(ctx) {
+				return nil, err
+			}
+		case errors.Is(err, store.ErrConflict):
+			tries++
+		default:
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("grant is changing too fast")
 }
 
 // mayRefresh checks everything that does not spend the token.
-func (s *Service) mayRefresh(terms Terms, g *grantRecord, t tokens.Token, r Refreshing) (oauth.Scopes, error) {
+func (s *Service) mayRefresh(terms Terms, g *grantRecord, r Refreshing) (oauth.Scopes, error) {
 	if g.Client != r.Client {
 		return nil, refuse("grant belongs to another client")
 	}
 	if g.Ended != nil {
-		return nil, refuse("grant has ended: " + g.Ended.Reason)
+		return nil, g.Ended.refusal()
 	}
 	if s.Now().Unix() >= g.Absolute {
 		return nil, refuse("grant is past its absolute life")
 	}
 	if s.Now().Unix() >= g.idleEnd(terms.Policy.Lifetimes.RefreshIdle) {
 		return nil, refuse("grant was idle for too long")
-	}
-	if t.Gen > g.Generation {
-		return nil, refuse("generation ahead of the store: a failover lost a rotation")
 	}
 	res := terms.Policy.Find(g.Resource)
 	if res == nil {
@@ -139,25 +190,4 @@ func narrow(p *policy.Policy, res *policy.Resource, granted oauth.Scopes, reques
 		return granted, nil
 	}
 	return asked, nil
-}
-
-// byGeneration tells the current token from its predecessor and from anything older.
-func (s *Service) byGeneration(ctx context.Context, terms Terms, rec *vault.Record[grantRecord], t tokens.Token, scopes oauth.Scopes) (*Issued, error) {
-	g, hash := &rec.Value, t.Hash()
-	if subtle.ConstantTimeCompare(hash[:], g.Current) == 1 {
-		return s.rotate(ctx, terms, rec, t, scopes)
-	}
-	if subtle.ConstantTimeCompare(hash[:], g.Predecessor) == 1 && s.inGrace(terms, g) {
-		return s.sameAgain(ctx, rec, t)
-	}
-	s.Events.Emit(ctx, event.Event{
-		Kind: event.RefreshRefused, Mode: "superseded", Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
-		Token: event.TokenHash(hash),
-	})
-	return nil, refuse("refresh token was superseded")
-}
-
-func (s *Service) inGrace(terms Terms, g *grantRecord) bool {
-	end := time.Unix(g.Rotated, 0).Add(terms.Policy.Lifetimes.RefreshGrace)
-	return len(g.Successor) > 0 && !s.Now().After(end)
 }

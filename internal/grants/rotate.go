@@ -4,9 +4,7 @@ package grants
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -16,73 +14,141 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
-// rotate replaces the current pair by a new one in one compare-and-swap. ErrConflict
-// means that somebody else was faster; the caller then reads again and usually becomes
-// the predecessor within its grace.
-func (s *Service) rotate(ctx context.Context, terms Terms, rec *vault.Record[grantRecord], t tokens.Token, scopes oauth.Scopes) (*Issued, error) {
-	g := &rec.Value
-	token, mode, err := s.askProvider(ctx, terms, g, t)
-	if ended := endedBy(err); ended != nil {
-		return nil, s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+// renew makes a new pair in one compare-and-swap: the next generation for the current token,
+// or a replacement of the present generation for its predecessor, whose answer was lost.
+// store.ErrConflict means that somebody else was faster; the caller then reads again and
+// usually finds itself the predecessor within its grace.
+func (s *Service) renew(ctx context.Context, rec *vault.Record[grantRecord], x *exchange, lost bool) (*Issued, error) {
+	if err := s.consult(ctx, rec, x); err != nil {
+		return nil, err
 	}
+	g, now := &rec.Value, s.Now().Unix()
+	dek, err := s.nextDataKey(g, x)
 	if err != nil {
 		return nil, err
 	}
-	old := t.Hash()
-	out, err := s.addTokens(ctx, terms, t.ID, g, scopes, true)
+	if g.Mode = x.verdict.mode; lost {
+		g.Replaced, g.Mode = g.replaced(), modeRecovered
+		g.Recovered++
+	} else {
+		hash := x.token.Hash()
+		g.Predecessor, g.Replaced = hash[:], 0
+		g.Generation++
+	}
+	g.Rotated, g.LeaseUntil = now, 0
+	g.from(ctx)
+	changed := x.verdict.changes(g)
+	x.verdict.apply(g)
+	out, err := s.addTokens(ctx, x.terms, x.token.ID, g, x.scopes, true)
 	if err != nil {
 		return nil, err
 	}
-	if g.Provider, err = s.sealFor(*out.Refresh, g.Client, g.Resource, t.ID, token); err != nil {
-		return nil, err
-	}
-	g.Predecessor, g.Rotated = old[:], s.Now().Unix()
-	if g.Successor, err = s.sealSuccessor(t, g.Generation, out); err != nil {
+	if err := s.protect(g, x, dek, out); err != nil {
 		return nil, err
 	}
 	rec.Expires = out.GrantExpires
-	err = vault.Update(ctx, s.Vault, grantKind, rec)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, refuse("grant expired")
-	}
-	if err != nil {
+	if err := s.write(ctx, rec, x); err != nil {
 		return nil, err
 	}
-	s.Events.Emit(ctx, event.Event{
-		Kind: event.Refreshed, Mode: mode, Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
-		Token: event.TokenHash(out.Access.Hash()),
-	})
+	if changed {
+		s.Changed(x.token.ID)
+	}
+	s.Events.Emit(ctx, about(event.Refreshed, g.Mode, rec, out.Access))
 	return out, nil
 }
 
-// addTokens mints the next generation into g. The refresh token keeps the scope of the
-// grant; only the access token is narrowed (RFC 6749 §6).
+// consult asks the provider, as the one who may, unless it has already answered this
+// exchange. On a yes the lease stays: the write that follows ends it.
+func (s *Service) consult(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) error {
+	g := &rec.Value
+	// What was taken from a state that has changed since is no answer of the provider.
+	if x.verdict != nil && x.verdict.mode != modeRecent {
+		return nil
+	}
+	if g.Provider == nil || x.terms.Policy.Verify.Never {
+		x.verdict = &verdict{mode: modeUnchecked}
+		return nil
+	}
+	dek, err := s.dataKey(g, x.token)
+	if errors.Is(err, errNoWrap) {
+		return refuse("predecessor can no longer ask the provider")
+	}
+	if err != nil {
+		return err
+	}
+	token, err := s.openProvider(g, x.token.ID, dek)
+	if err != nil {
+		return err
+	}
+	if h, now := g.history(), s.Now(); paceOf(x.terms.Policy).recent(h, now) {
+		// Somebody has asked within the interval, with whatever was used then.
+		if h.busy(now) {
+			return errLeased
+		}
+		x.verdict = &verdict{mode: modeRecent, token: token}
+		return nil
+	}
+	if x.lease == 0 || x.lease != g.LeaseUntil {
+		if x.lease, err = s.lease(ctx, rec); err != nil {
+			return expired(err)
+		}
+	}
+	x.verdict, err = s.ask(ctx, x.terms, g, x.token.ID, token)
+	if ended := endedBy(err); ended != nil {
+		return s.endRecord(ctx, rec, ended.Reason, ended.Reference)
+	}
+	return err
+}
+
+// write stores a grant that x has changed.
+func (s *Service) write(ctx context.Context, rec *vault.Record[grantRecord], x *exchange) error {
+	if err := vault.Update(ctx, s.Vault, grantKind, rec); err != nil {
+		return expired(err)
+	}
+	x.lease = 0
+	return nil
+}
+
+// expired makes a definite no of the news that a grant is gone.
+func expired(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse("grant expired")
+	}
+	return err
+}
+
+// addTokens mints the pair of the generation of g into it. The refresh token keeps the
+// scope of the grant; only the access token is narrowed (RFC 6749 §6).
 func (s *Service) addTokens(ctx context.Context, terms Terms, id tokens.ID, g *grantRecord, scopes oauth.Scopes, refreshable bool) (*Issued, error) {
-	now, life := s.Now(), terms.Policy.Lifetimes
-	g.Generation++
+	out, err := s.addAccess(ctx, terms, id, g, scopes)
+	if err != nil || !refreshable {
+		return out, err
+	}
+	refresh, err := s.mint(ctx, tokens.Refresh, id, g.Generation)
+	if err != nil {
+		return nil, err
+	}
+	hash, life := refresh.Hash(), terms.Policy.Lifetimes
+	out.Refresh, g.Current = &refresh, hash[:]
+	out.GrantExpires = earlier(s.Now().Add(max(life.RefreshIdle, life.Access)), time.Unix(g.Absolute, 0))
+	return out, nil
+}
+
+// addAccess mints an access token into g.
+func (s *Service) addAccess(ctx context.Context, terms Terms, id tokens.ID, g *grantRecord, scopes oauth.Scopes) (*Issued, error) {
+	now := s.Now()
 	access, err := s.mint(ctx, tokens.Access, id, g.Generation)
 	if err != nil {
 		return nil, err
 	}
-	absolute := time.Unix(g.Absolute, 0)
-	out := &Issued{
-		Access: access, Expires: earlier(now.Add(life.Access), absolute), Scopes: scopes,
-		Grant: id, Person: g.Person.Subject, Resource: g.Resource,
-	}
-	out.GrantExpires = out.Expires
-	if refreshable {
-		refresh, err := s.mint(ctx, tokens.Refresh, id, g.Generation)
-		if err != nil {
-			return nil, err
-		}
-		hash := refresh.Hash()
-		out.Refresh, g.Current = &refresh, hash[:]
-		out.GrantExpires = earlier(now.Add(max(life.RefreshIdle, life.Access)), absolute)
-	}
+	expires := earlier(now.Add(terms.Policy.Lifetimes.Access), time.Unix(g.Absolute, 0))
 	hash := access.Hash()
-	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: out.Expires.Unix()})
+	g.Access = append(g.Access, accessEntry{Hash: hash[:], Scope: scopes.String(), Expires: expires.Unix(), Issued: now.Unix()})
 	g.alive(now)
-	return out, nil
+	return &Issued{
+		Access: access, Expires: expires, Scopes: scopes, GrantExpires: expires,
+		Grant: id, Person: g.Person.Subject, Resource: g.Resource,
+	}, nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -90,50 +156,4 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// successor is the answer to a rotation, kept sealed under the token that was rotated
-// away for as long as that token may ask again.
-type successor struct {
-	Refresh string `json:"r"`
-	Access  string `json:"a"`
-	Expires int64  `json:"e"`
-	Scope   string `json:"s"`
-}
-
-func (s *Service) sealSuccessor(prev tokens.Token, gen uint32, out *Issued) ([]byte, error) {
-	plain, err := json.Marshal(successor{
-		Refresh: out.Refresh.Text().Reveal(), Access: out.Access.Text().Reveal(),
-		Expires: out.Expires.Unix(), Scope: out.Scopes.String(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return prev.SealSuccessor(s.Rand, s.Site, gen, plain)
-}
-
-// sameAgain returns the pair that replaced t. Nothing is written and nothing forks.
-func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord], t tokens.Token) (*Issued, error) {
-	g := &rec.Value
-	plain, err := t.OpenSuccessor(s.Site, g.Generation, g.Successor)
-	if err != nil {
-		return nil, err
-	}
-	var next successor
-	if err := json.Unmarshal(plain, &next); err != nil {
-		return nil, err
-	}
-	access, ok := tokens.Parse(tokens.Access, next.Access)
-	refresh, ok2 := tokens.Parse(tokens.Refresh, next.Refresh)
-	if !ok || !ok2 {
-		return nil, fmt.Errorf("sealed successor holds malformed tokens")
-	}
-	s.Events.Emit(ctx, event.Event{
-		Kind: event.Refreshed, Mode: "graced", Client: g.Client, Person: g.Person.Subject, Grant: t.ID.String(), Resource: g.Resource,
-		Token: event.TokenHash(access.Hash()),
-	})
-	return &Issued{
-		Access: access, Refresh: &refresh, Expires: time.Unix(next.Expires, 0), Scopes: oauth.ParseScopes(next.Scope),
-		GrantExpires: rec.Expires, Grant: t.ID, Person: g.Person.Subject, Resource: g.Resource,
-	}, nil
 }

@@ -36,6 +36,14 @@ type Access struct {
 	Scopes   oauth.Scopes
 	// Expires is when the access token ends.
 	Expires time.Time
+	// Until is when the provider has to be asked before the token is relied upon again;
+	// zero where nothing bounds that but Expires.
+	Until time.Time
+	// Holder is what opens the data key of the grant together with the token; "" where
+	// nothing does.
+	Holder string
+	// Source is what the Verifier needs to know from the Lookup; the guard does not look at it.
+	Source any
 }
 
 // MintFunc makes the JWT that the backend of a resource gets instead of the token, and

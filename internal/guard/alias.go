@@ -19,7 +19,7 @@ func (t *Target) stripOwn(h http.Header, name string) {
 // could take it for that: X_User and X.User become what X-User becomes. Separators around
 // a name count for nothing.
 func isAlias(name, canonical string) bool {
-	if len(name) < len(canonical) {
+	if len(name) < len(canonical) || !separator(name[0]) && lower(name[0]) != lower(canonical[0]) {
 		return false
 	}
 	for name != "" && separator(name[0]) {

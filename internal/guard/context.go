@@ -15,33 +15,30 @@ import (
 type passContext struct {
 	parent context.Context
 
-	inner atomic.Pointer[cancelable]
+	// real tells that inner is set, which then stays as it is.
+	real  atomic.Bool
+	inner context.Context
+
 	mu    sync.Mutex
+	stop  context.CancelFunc // of inner
 	ended bool
 }
 
-type cancelable struct {
-	context.Context
-	cancel context.CancelFunc
-}
-
-// real returns the cancellation context.
-func (c *passContext) real() *cancelable {
-	if r := c.inner.Load(); r != nil {
-		return r
+// waited returns the cancellation context.
+func (c *passContext) waited() context.Context {
+	if c.real.Load() {
+		return c.inner
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.inner.Load(); r != nil {
-		return r
+	if !c.real.Load() {
+		c.inner, c.stop = context.WithCancel(c.parent)
+		c.real.Store(true)
+		if c.ended {
+			c.stop()
+		}
 	}
-	ctx, cancel := context.WithCancel(c.parent)
-	r := &cancelable{ctx, cancel}
-	if c.ended {
-		cancel()
-	}
-	c.inner.Store(r)
-	return r
+	return c.inner
 }
 
 // cancel ends the context, now or as soon as it is real.
@@ -49,8 +46,8 @@ func (c *passContext) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
-	if r := c.inner.Load(); r != nil {
-		r.cancel()
+	if c.stop != nil {
+		c.stop()
 	}
 }
 
@@ -58,19 +55,17 @@ func (c *passContext) cancel() {
 func (c *passContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
 
 // Done implements context.Context.
-func (c *passContext) Done() <-chan struct{} { return c.real().Done() }
+func (c *passContext) Done() <-chan struct{} { return c.waited().Done() }
 
 // Err implements context.Context.
-func (c *passContext) Err() error { return c.real().Err() }
+func (c *passContext) Err() error { return c.waited().Err() }
 
 // Value implements context.Context. Derived contexts look for its cancellation, under a key
 // of this type, and need no goroutine to follow it where they find that of the real one.
 // Everything else, and there is much of it, takes the short way.
 func (c *passContext) Value(key any) any {
-	if _, cancellation := key.(*int); cancellation {
-		if r := c.inner.Load(); r != nil {
-			return r.Value(key)
-		}
+	if _, cancellation := key.(*int); cancellation && c.real.Load() {
+		return c.inner.Value(key)
 	}
 	return c.parent.Value(key)
 }

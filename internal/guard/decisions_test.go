@@ -27,7 +27,7 @@ func TestSec_H11_TokensDoNotShareAnswers(t *testing.T) {
 		if w, _ := b.answer(b.request(token)); w.Code < 400 {
 			t.Errorf("%s passes after another token did", token)
 		}
-		if pass, err := b.Known(b.request(token)); pass != nil || err != nil {
+		if pass, _, err := b.Known(b.request(token)); pass != nil || err != nil {
 			t.Errorf("%s is known: %v, %v", token, pass, err)
 		}
 	}
@@ -48,28 +48,28 @@ func TestSec_H11_TokensDoNotShareAnswers(t *testing.T) {
 func TestKnown(t *testing.T) {
 	t.Parallel()
 	b := setup()
-	if pass, err := b.Known(b.request(good)); pass != nil || err != nil || b.lookups.Load() != 0 {
+	if pass, _, err := b.Known(b.request(good)); pass != nil || err != nil || b.lookups.Load() != 0 {
 		t.Errorf("before the first look-up: %v, %v", pass, err)
 	}
 	b.admit(t, good)
-	pass, err := b.Known(b.request(good))
+	pass, _, err := b.Known(b.request(good))
 	if pass == nil || err != nil || pass.Subject() != "t.o" || b.lookups.Load() != 1 {
 		t.Errorf("after it: %v, %v", pass, err)
 	}
 	for want, req := range map[error]Request{
 		errNoToken: b.request(""), errMalformed: b.request("a b"), errOrigin: b.request(good, "Origin", "https://evil.example"), errUnset: {},
 	} {
-		if pass, err := b.Known(req); pass != nil || !errors.Is(err, want) {
+		if pass, _, err := b.Known(req); pass != nil || !errors.Is(err, want) {
 			t.Errorf("%v, %v; want %v", pass, err, want)
 		}
 	}
 	other := b.request(good)
 	other.Target = NewTarget(b.policy, &policy.Resource{URL: "https://h.example/other", Scopes: oauth.Scopes{"mcp"}})
-	if pass, err := b.Known(other); pass != nil || err != nil {
+	if pass, _, err := b.Known(other); pass != nil || err != nil {
 		t.Errorf("at another resource: %v, %v", pass, err)
 	}
 	b.clock.Advance(30 * time.Second)
-	if pass, err := b.Known(b.request(good)); pass != nil || err != nil {
+	if pass, _, err := b.Known(b.request(good)); pass != nil || err != nil {
 		t.Errorf("after the entry's end: %v, %v", pass, err)
 	}
 }
@@ -143,7 +143,7 @@ func TestLookupIsBoundedAndReleased(t *testing.T) {
 	// A flight that comes after another one finds its answer.
 	req := b.request(good)
 	k := key{token: hash(good), realm: b.target.realm}
-	if e, err := b.Guard.answer(t.Context(), req, k, good); err != nil || e != b.cache.get(k) || b.lookups.Load() != 1 {
+	if e, err := b.Guard.answer(t.Context(), Question{req: req, key: k, token: good}); err != nil || e != b.cache.get(k) || b.lookups.Load() != 1 {
 		t.Errorf("%v, %v after %d look-ups", e, err, b.lookups.Load())
 	}
 	// What stops the signature is what the log is told.

@@ -17,6 +17,7 @@ const (
 	textEmail
 	textAuthorization // the header for the backend
 	textForward       // the values of the forwarded headers, each ended by a line feed
+	textHolder        // what opens the data key of the grant together with the token
 	parts
 )
 
@@ -51,6 +52,7 @@ func newEntry(k key, t *Target, a *Access, authorization string) *entry {
 	for i, s := range [parts]string{
 		textClient: a.Client, textSubject: p.Subject, textName: p.Name, textUsername: p.PreferredUsername,
 		textEmail: verifiedEmail(p), textAuthorization: authorization, textForward: forwarded(t, a),
+		textHolder: a.Holder,
 	} {
 		b = append(b, s...)
 		e.ends[i] = uint32(len(b))

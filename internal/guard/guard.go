@@ -28,6 +28,8 @@ type Config struct {
 	// Grants and Mint are required; without them the guard answers 503.
 	Grants Lookup
 	Mint   MintFunc
+	// Verifier asks the provider about sign-ins that are being used; nil asks nobody.
+	Verifier Verifier
 	// Now is the clock; required.
 	Now clock.Func
 	// MaxEntries bounds the cache; zero means DefaultMaxEntries.
@@ -69,47 +71,58 @@ type Request struct {
 	Slash bool
 	// Began is when the guard began to look at the request.
 	Began time.Time
+	// Origin says where the request came from, for events; nil says nothing. It is called
+	// only for a token that was made here.
+	Origin func(*http.Request) event.Origin
+}
+
+// Question is what a request asks that the memory of this node cannot answer.
+type Question struct {
+	req   Request
+	key   key
+	token string
 }
 
 var errUnset = errors.New("the guard is not set up")
 
 // Known decides about a request without asking anybody: it returns a Pass where the
-// memory of this node has a yes, and otherwise neither Pass nor error where Admit must
-// decide. A definite no about the request itself is an error as in Admit.
-func (g *Guard) Known(req Request) (*Pass, error) {
+// memory of this node has a yes, and otherwise neither Pass nor error, but the Question
+// for Ask. A definite no about the request itself is an error as in Admit.
+func (g *Guard) Known(req Request) (*Pass, Question, error) {
 	if !g.complete(req) {
-		return nil, errUnset
+		return nil, Question{}, errUnset
 	}
 	token, err := screen(req)
 	if err != nil {
+		return nil, Question{}, err
+	}
+	q := Question{req: req, key: key{token: hash(token), realm: req.Target.realm}, token: token}
+	e := g.cache.get(q.key)
+	if e == nil || !e.ready(req.Began.UnixNano()) {
+		return nil, q, nil
+	}
+	pass, err := g.pass(req, e, token)
+	return pass, Question{}, err
+}
+
+// Ask answers a Question of Known; the outcomes are those of Admit.
+func (g *Guard) Ask(ctx context.Context, q Question) (*Pass, error) {
+	e, err := g.renew(ctx, q)
+	if err != nil {
 		return nil, err
 	}
-	e := g.cache.get(key{token: hash(token), realm: req.Target.realm})
-	if e == nil || !e.ready(req.Began.UnixNano()) {
-		return nil, nil
-	}
-	return g.pass(req, e)
+	return g.pass(q.req, e, q.token)
 }
 
 // Admit decides about a request. The three outcomes: a Pass; a definite no, which wraps
 // an *oauth.Error; any other error is unknown and says nothing about the token. Refuse
 // writes the answer for both kinds of error.
 func (g *Guard) Admit(ctx context.Context, req Request) (*Pass, error) {
-	if !g.complete(req) {
-		return nil, errUnset
+	pass, q, err := g.Known(req)
+	if pass != nil || err != nil {
+		return pass, err
 	}
-	token, err := screen(req)
-	if err != nil {
-		return nil, err
-	}
-	k := key{token: hash(token), realm: req.Target.realm}
-	e := g.cache.get(k)
-	if e == nil || !e.ready(req.Began.UnixNano()) {
-		if e, err = g.renew(ctx, req, k, token); err != nil {
-			return nil, err
-		}
-	}
-	return g.pass(req, e)
+	return g.Ask(ctx, q)
 }
 
 func (g *Guard) complete(req Request) bool {

@@ -141,7 +141,7 @@ func TestSec_J20_UnfinishedGuardDenies(t *testing.T) {
 		"no mint": New(Config{Grants: b, Now: b.clock.Now}), "no clock": New(Config{Grants: b, Mint: b.mint}),
 	} {
 		req := b.request(good)
-		if pass, err := g.Known(req); pass != nil || err == nil {
+		if pass, _, err := g.Known(req); pass != nil || err == nil {
 			t.Errorf("%s guard knows the token", name)
 		}
 		_, err := g.Admit(t.Context(), req)

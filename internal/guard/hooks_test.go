@@ -256,8 +256,8 @@ func TestContextOfThePass(t *testing.T) {
 func TestDerivedContextsFindTheCancellation(t *testing.T) {
 	t.Parallel()
 	c := &passContext{parent: t.Context()}
-	first := c.real()
-	if c.real() != first {
+	first := c.waited()
+	if c.waited() != first {
 		t.Error("there are two")
 	}
 	stopped := make(chan struct{})

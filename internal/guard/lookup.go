@@ -24,16 +24,19 @@ var (
 // renew asks the store about a token. Requests with the same token share one answer. An
 // answer that was begun before an eviction is not shared with requests that came after
 // it. A token that was not made here is refused before any of that.
-func (g *Guard) renew(ctx context.Context, req Request, k key, token string) (*entry, error) {
-	if err := g.config.Grants.Authentic(ctx, token); err != nil {
+func (g *Guard) renew(ctx context.Context, q Question) (*entry, error) {
+	if err := g.config.Grants.Authentic(ctx, q.token); err != nil {
 		return nil, err
 	}
+	if q.req.Origin != nil {
+		ctx = event.WithOrigin(ctx, q.req.Origin(q.req.HTTP))
+	}
 	epoch := g.cache.epoch.Load()
-	v, err, _ := g.flights.Do(flight(k, epoch), func() (any, error) {
+	v, err, _ := g.flights.Do(flight(q.key, epoch), func() (any, error) {
 		// One client that hangs up must not fail the others.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupDeadline)
 		defer cancel()
-		e, err := g.answer(ctx, req, k, token)
+		e, err := g.answer(ctx, q)
 		if err == nil {
 			g.cache.put(e, epoch)
 		}
@@ -53,14 +56,17 @@ func flight(k key, epoch uint64) string {
 
 // answer reads the token's record and makes the JWT for the backend. A JWT that says the
 // same as the access is used again: one signature per access token.
-func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*entry, error) {
-	now := g.config.Now()
-	old := g.cache.get(k)
+func (g *Guard) answer(ctx context.Context, q Question) (*entry, error) {
+	now, req := g.config.Now(), q.req
+	old := g.cache.get(q.key)
 	if old != nil && old.ready(now.UnixNano()) {
 		return old, nil // a flight before this one has just answered
 	}
-	access, err := g.config.Grants.Access(ctx, token)
+	access, err := g.config.Grants.Access(ctx, q.token)
 	if err != nil {
+		return nil, err
+	}
+	if access, err = g.verify(ctx, req.Target, access, q.token); err != nil {
 		return nil, err
 	}
 	if err := check(req.Target, access, now); err != nil {
@@ -69,14 +75,18 @@ func (g *Guard) answer(ctx context.Context, req Request, k key, token string) (*
 	claims := access.digest()
 	var e *entry
 	if old != nil && old.claims == claims && now.UnixNano() < old.renew {
-		e = newEntry(k, req.Target, access, old.get(textAuthorization))
+		e = newEntry(q.key, req.Target, access, old.get(textAuthorization))
 		e.renew = old.renew
-	} else if e, err = g.mint(ctx, req.Target, k, access, now); err != nil {
+	} else if e, err = g.mint(ctx, req.Target, q.key, access, now); err != nil {
 		return nil, err
 	}
 	e.claims = claims
 	g.note(ctx, req, e, old, now)
-	e.until = earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires).UnixNano()
+	until := earlier(now.Add(req.Target.Policy.Lifetimes.GuardCache), access.Expires)
+	if !access.Until.IsZero() {
+		until = earlier(until, access.Until)
+	}
+	e.until = until.UnixNano()
 	return e, nil
 }
 

@@ -56,9 +56,11 @@ const (
 // backend. One from an origin that may not use the resource is left to Admit, which
 // refuses it.
 func Preflight(w http.ResponseWriter, r *http.Request, res *policy.Resource) bool {
+	if r.Method != http.MethodOptions {
+		return false
+	}
 	origin := r.Header.Get("Origin")
-	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" ||
-		origin == "" || CheckOrigin(r, res) != nil {
+	if r.Header.Get("Access-Control-Request-Method") == "" || origin == "" || CheckOrigin(r, res) != nil {
 		return false
 	}
 	h := w.Header()
@@ -97,7 +99,7 @@ func fieldName(lower string) bool {
 // allowed: the token is in a header that the page sets itself.
 func allowOrigin(h http.Header, origin string) {
 	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
+		if isCORS(name) {
 			delete(h, name)
 		}
 	}
@@ -107,6 +109,8 @@ func allowOrigin(h http.Header, origin string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", exposedHeaders)
 }
+
+func isCORS(name string) bool { return strings.HasPrefix(name, "Access-Control-") }
 
 // varies are the headers of a request by which every answer of a resource differs.
 const varies = "Origin, Authorization"

@@ -14,20 +14,22 @@ type Pass struct {
 	entry  *entry
 	target *Target
 	guard  *Guard
-	began  time.Time
+	began  int64 // unix nanoseconds
 	origin string
+	token  string
 	// authorization is the header for the backend. Its array is the request's own: later
 	// handlers may change values in place.
 	authorization [1]string
 	answers       [len(answers)]string
 
-	stream stream
-	writer Writer
+	stream  stream
+	writer  Writer
+	request http.Request
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
-func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: req.HTTP.Header.Get("Origin")}
+func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began.UnixNano(), origin: first(req.HTTP.Header["Origin"]), token: token}
 	p.authorization[0] = e.get(textAuthorization)
 	p.stream.ctx.parent = req.HTTP.Context()
 	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
@@ -36,12 +38,20 @@ func (g *Guard) pass(req Request, e *entry) (*Pass, error) {
 	return p, nil
 }
 
+// first is the first value of a header whose canonical name is known.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
 // mayOpen tells whether the grant may open one more stream. A GET that accepts an event
 // stream is going to be one and counts from now on; a POST may be answered at once.
 func (p *Pass) mayOpen(req Request) bool {
 	limit := p.target.Policy.Streams.PerSession
 	if req.HTTP.Method == http.MethodGet {
-		return p.guard.streams.enter(&p.stream, p.entry.record, p.entry.grant, limit)
+		return p.enter(limit)
 	}
 	return !p.guard.streams.full(p.entry.record, limit)
 }
@@ -90,7 +100,7 @@ func (p *Pass) Apply(r *http.Request) {
 	r.Trailer = nil
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
-	p.guard.config.Stats.observe(r, Passed, p.guard.config.Now().Sub(p.began))
+	p.guard.config.Stats.observe(r, Passed, time.Duration(p.guard.config.Now().UnixNano()-p.began))
 }
 
 // Close takes the request out of the registry of streams and releases its context. It

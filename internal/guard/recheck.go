@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
 const (
@@ -64,6 +65,7 @@ func (s *Streams) Suspects() <-chan struct{} {
 type checkable struct {
 	record [32]byte
 	grant  [16]byte
+	key    seal.Key
 }
 
 // due returns the grants to look at.
@@ -74,7 +76,7 @@ func (s *Streams) due(suspects bool) []checkable {
 	for record, o := range s.open {
 		if o.suspect || !suspects {
 			o.suspect = false
-			out = append(out, checkable{record, o.grant})
+			out = append(out, checkable{record, o.grant, o.key})
 		}
 	}
 	return out
@@ -100,7 +102,7 @@ func (g *Guard) recheck(ctx context.Context, due []checkable) {
 }
 
 func (g *Guard) judge(ctx context.Context, c checkable) {
-	err := g.config.Grants.Alive(ctx, c.grant)
+	err := g.alive(ctx, c)
 	if ctx.Err() != nil {
 		return // the site ends, and its streams with it
 	}

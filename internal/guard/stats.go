@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -78,14 +79,21 @@ func stripeOf(address string) int {
 }
 
 func bucketOf(took time.Duration) int {
-	seconds := took.Seconds()
-	for i, bound := range Buckets {
-		if seconds <= bound {
+	for i, bound := range bounds {
+		if took <= bound {
 			return i
 		}
 	}
 	return len(Buckets)
 }
+
+// bounds are Buckets as they are compared.
+var bounds = func() (out [len(Buckets)]time.Duration) {
+	for i, seconds := range Buckets {
+		out[i] = time.Duration(math.Round(seconds * float64(time.Second)))
+	}
+	return out
+}()
 
 // Count is the number of requests with a result.
 func (s *Stats) Count(r Result) uint64 {

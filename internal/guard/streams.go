@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
 // Streams is the registry of answers that stay open, by grant.
@@ -33,6 +34,10 @@ type session struct {
 	record  [32]byte
 	grant   [16]byte
 	streams map[*stream]struct{}
+	// key is the data key of the grant, where the provider can be asked by it; gen is of
+	// the token that brought it.
+	key seal.Key
+	gen uint32
 	// suspect tells that the grant has changed and is to be looked at soon.
 	suspect bool
 	// unknown counts the checks in a row that had no outcome.
@@ -95,12 +100,13 @@ func (s *Streams) enter(st *stream, record [32]byte, grant [16]byte, limit int) 
 
 // leave takes a stream out of the registry.
 func (s *Streams) leave(st *stream) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	// The one who enters is the one who leaves. Most requests never enter, and take no lock.
 	o := st.session
 	if o == nil {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	st.session = nil
 	delete(o.streams, st)
 	s.total.Add(-1)

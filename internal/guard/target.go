@@ -6,13 +6,16 @@ import (
 	"crypto/sha256"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
 // Target is a resource under one policy, with what no request changes about it worked
-// out once. It is immutable.
+// out once. It does not change once requests have it.
 type Target struct {
 	Policy   *policy.Policy
 	Resource *policy.Resource
+	// Provider is asked again about people who use the resource; nil where nobody asks.
+	Provider provider.Provider
 
 	// realm tells answers by different policies, and for different resources, apart.
 	realm [16]byte

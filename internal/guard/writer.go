@@ -38,7 +38,9 @@ type Writer struct {
 func (p *Pass) Wrap(w http.ResponseWriter, r *http.Request, ref func() string) (*Writer, *http.Request) {
 	p.stream.ctx.parent = r.Context()
 	p.writer = Writer{ResponseWriter: w, pass: p, ref: ref}
-	return &p.writer, r.WithContext(&p.stream.ctx)
+	// The copy that WithContext makes is on the stack; this is the one that stays.
+	p.request = *r.WithContext(&p.stream.ctx)
+	return &p.writer, &p.request
 }
 
 // WriteHeader implements http.ResponseWriter. Informational answers pass through.
@@ -70,7 +72,7 @@ func (p *Pass) register(open bool) {
 		s.leave(&p.stream)
 		return
 	}
-	s.enter(&p.stream, p.entry.record, p.entry.grant, 0)
+	p.enter(0)
 	s.endBy(&p.stream, p.until())
 }
 
@@ -144,19 +146,29 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *Writer) Status() int { return w.status }
 
 func isEventStream(h http.Header) bool {
-	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	mediaType, _, _ := strings.Cut(first(h["Content-Type"]), ";")
 	return strings.EqualFold(strings.TrimSpace(mediaType), eventStream)
 }
 
 // stripAnswer removes what a backend must not say: a challenge would send the client to
 // another authorization server, a cookie of ours would be planted, and a service worker
 // with a wider scope would see what the pages of the authorization server do.
+// CORS is answered by the guard alone.
 func stripAnswer(h http.Header) {
-	delete(h, "Www-Authenticate")
-	delete(h, "Proxy-Authenticate")
-	delete(h, "Service-Worker-Allowed")
-	stripSetCookies(h)
-	dropAnnounced(h)
+	for name := range h {
+		switch name {
+		case "Www-Authenticate", "Proxy-Authenticate", "Service-Worker-Allowed":
+			delete(h, name)
+		case "Set-Cookie":
+			stripSetCookies(h)
+		case "Trailer":
+			dropAnnounced(h)
+		default:
+			if isCORS(name) {
+				delete(h, name)
+			}
+		}
+	}
 }
 
 // What every answer of a resource says. RFC 9111 §3.5 lets shared caches store some
@@ -172,7 +184,9 @@ var answers = [...]struct{ name, value string }{
 // said so itself. The values are in the memory of the Pass, one slice each, as a later
 // handler may change them in place.
 func (p *Pass) answerHeaders(h http.Header) {
-	allowOrigin(h, p.origin)
+	if p.origin != "" {
+		allowOrigin(h, p.origin)
+	}
 	for i, a := range answers {
 		switch {
 		case len(h[a.name]) == 0:

@@ -6,6 +6,8 @@ package jwttest
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -61,12 +63,10 @@ func Outside(genuine string, keySet []byte, jku string) ([]Forgery, error) {
 		return nil, err
 	}
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
-	own, err := rsa.GenerateKey(rand.Reader, 2048)
+	own, jwk, err := ownKey(keys[0])
 	if err != nil {
 		return nil, err
 	}
-	e := base64.RawURLEncoding.EncodeToString(big.NewInt(int64(own.E)).Bytes())
-	jwk := object{"kty": "RSA", "alg": "RS256", "kid": header["kid"], "n": base64.RawURLEncoding.EncodeToString(own.N.Bytes()), "e": e}
 	changed := with(claims, object{"sub": "somebody-else"})
 	unsigned := encode(header) + "." + encode(claims) + "."
 	return []Forgery{
@@ -81,8 +81,31 @@ func Outside(genuine string, keySet []byte, jku string) ([]Forgery, error) {
 		{"changed header", encode(with(header, object{"x": "y"})) + "." + encode(claims) + "." + signature},
 		{"no signature", unsigned},
 		{"truncated signature", unsigned + signature[:len(signature)-8]},
+		{"signature of zeros", unsigned + strings.Repeat("A", len(signature))},
 		{"two parts", strings.TrimSuffix(unsigned, ".")},
 	}, nil
+}
+
+// ownKey makes a key of the forger's own, of the same kind as a published one, and the
+// public JWK that claims to be that one.
+func ownKey(published jose.JSONWebKey) (crypto.Signer, object, error) {
+	var own crypto.Signer
+	var err error
+	if published.Algorithm == string(jose.ES256) {
+		own, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	} else {
+		own, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := json.Marshal(jose.JSONWebKey{Key: own.Public(), KeyID: published.KeyID, Algorithm: published.Algorithm})
+	if err != nil {
+		return nil, nil, err
+	}
+	var jwk object
+	err = json.Unmarshal(raw, &jwk)
+	return own, jwk, err
 }
 
 // split takes a JWT apart.
@@ -111,11 +134,22 @@ func encode(o object) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// sign signs with RS256, whatever the header says.
-func sign(header, claims object, key *rsa.PrivateKey) string {
+// sign signs as the kind of key does, RS256 or ES256, whatever the header says.
+func sign(header, claims object, key crypto.Signer) string {
 	input := encode(header) + "." + encode(claims)
 	sum := sha256.Sum256([]byte(input))
-	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+	signature := make([]byte, 64)
+	var err error
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		signature, err = rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+	case *ecdsa.PrivateKey:
+		var r, s *big.Int
+		if r, s, err = ecdsa.Sign(rand.Reader, key, sum[:]); err == nil {
+			r.FillBytes(signature[:32])
+			s.FillBytes(signature[32:])
+		}
+	}
 	if err != nil {
 		panic(err) // the key is one that was just made
 	}

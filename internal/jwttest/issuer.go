@@ -3,8 +3,8 @@
 package jwttest
 
 import (
+	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
@@ -24,23 +24,29 @@ type Issuer struct {
 	KeySet []byte
 
 	signer *tokens.Signer
-	key    *rsa.PrivateKey
+	key    crypto.Signer
 	now    time.Time
 }
 
-// NewIssuer returns an issuer that publishes its key until the test ends.
-func NewIssuer(t testing.TB) *Issuer {
+// NewIssuer returns an issuer that publishes its key for an algorithm until the test ends,
+// and beside it one for the other algorithm, as during a change from one to the other.
+func NewIssuer(t testing.TB, alg string) *Issuer {
 	t.Helper()
 	now := clock.System()
-	key, err := tokens.NewSigningKey(rand.Reader, tokens.RS256, now)
-	if err != nil {
-		t.Fatal(err)
+	keys := map[string]seal.SigningKey{}
+	for _, a := range []string{tokens.RS256, tokens.ES256} {
+		k, err := tokens.NewSigningKey(rand.Reader, a, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[a] = k
 	}
+	key := keys[alg]
 	signer, err := tokens.NewSigner(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keySet, err := tokens.JWKS([]seal.SigningKey{key})
+	keySet, err := tokens.JWKS([]seal.SigningKey{keys[tokens.RS256], keys[tokens.ES256]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +54,7 @@ func NewIssuer(t testing.TB) *Issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Issuer{KeySet: keySet, signer: signer, key: parsed.(*rsa.PrivateKey), now: now}
+	i := &Issuer{KeySet: keySet, signer: signer, key: parsed.(crypto.Signer), now: now}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /oauth/jwks", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -60,12 +66,17 @@ func NewIssuer(t testing.TB) *Issuer {
 	return i
 }
 
+// Name is the name of a person in a genuine JWT, and a role: whoever does not escape it as
+// JSON, or not as UTF-8, changes it.
+const Name = "Ann \"𝒜\u202e👩‍🚀\",\"sub\":\"root\"\r\nX-Role: admin\x00\\"
+
 // Genuine is a JWT for an audience, made by the code that makes all of them.
 func (i *Issuer) Genuine(t testing.TB, audience string) string {
 	t.Helper()
 	token, err := i.signer.Sign(tokens.Claims{
 		Issuer: i.URL, Audience: audience, Subject: "tenant.object", ClientID: "dcr_1", Scope: "mcp", ID: rand.Text(),
 		IssuedAt: i.now, NotBefore: i.now.Add(-5 * time.Second), Expires: i.now.Add(5 * time.Minute),
+		Name: Name, Roles: []string{Name, "dev"},
 	})
 	if err != nil {
 		t.Fatal(err)

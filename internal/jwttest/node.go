@@ -18,29 +18,44 @@ const { issuer, audience, tokens } = JSON.parse(readFileSync(0, 'utf8'))
 const verify = verifier(issuer, audience)
 const verdicts = []
 for (const token of tokens) {
-  verdicts.push(await verify(token).then(() => '', (e) => e.code ?? String(e)))
+  verdicts.push(await verify(token).then((c) => ({ name: c.name, roles: c.roles }), (e) => ({ code: e.code ?? String(e) })))
 }
 console.log(JSON.stringify(verdicts))
 `
+
+// Verdict is what a verifier says of a token.
+type Verdict struct {
+	// Code says why the token was refused; "" for one that was accepted.
+	Code  string
+	Name  string
+	Roles []string
+}
 
 // NodeVerdicts tells of each token whether the JavaScript sample in the file accepts it, run
 // by a real Node.js with the real library. The test is skipped where they are missing.
 func NodeVerdicts(t *testing.T, file, issuer, audience string, tokens []string) []bool {
 	t.Helper()
+	verdicts := NodeClaims(t, file, issuer, audience, tokens)
+	accepted := make([]bool, len(tokens))
+	for i, v := range verdicts {
+		t.Logf("token %d: %s", i, v.Code)
+		accepted[i] = v.Code == ""
+	}
+	return accepted
+}
+
+// NodeClaims is NodeVerdicts with what the sample has read.
+func NodeClaims(t *testing.T, file, issuer, audience string, tokens []string) []Verdict {
+	t.Helper()
 	sample, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var verdicts []string
+	var verdicts []Verdict
 	mcptest.RunNode(t, map[string]string{"verify.mjs": string(sample), "judge.mjs": judge}, "judge.mjs",
 		map[string]any{"issuer": issuer, "audience": audience, "tokens": tokens}, &verdicts)
 	if len(verdicts) != len(tokens) {
 		t.Fatalf("%d verdicts on %d tokens", len(verdicts), len(tokens))
 	}
-	accepted := make([]bool, len(tokens))
-	for i, v := range verdicts {
-		t.Logf("token %d: %s", i, v)
-		accepted[i] = v == ""
-	}
-	return accepted
+	return verdicts
 }

@@ -30,6 +30,9 @@ func call[T any](ctx context.Context, s *Store, fn func(context.Context, store.S
 	if !allowed {
 		return none, s.named(ErrUnavailable)
 	}
+	if permit.probe {
+		s.reopen()
+	}
 	value, err := attempt(ctx, s, fn)
 	s.breaker.report(permit, verdictOf(ctx, err), err)
 	if err != nil {

@@ -70,11 +70,12 @@ type Store struct {
 	slots    chan struct{}
 	breaker  breaker
 
-	mu      sync.Mutex
-	opener  store.Opener
-	inner   store.Store
-	opening *opening
-	closed  bool
+	mu       sync.Mutex
+	opener   store.Opener
+	inner    store.Store
+	openedBy store.Opener // made inner
+	opening  *opening
+	closed   bool
 
 	randMu sync.Mutex
 }
@@ -89,7 +90,8 @@ func New(opener store.Opener, env store.Env, o Options) *Store {
 }
 
 // OpenBy makes the next attempt to open the store go by another configuration of the same
-// data, with a corrected password for instance. A store that is open stays as it is.
+// data, with a corrected password for instance. A store that is open stays as it is while
+// it answers.
 func (s *Store) OpenBy(opener store.Opener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,9 +11,10 @@ import (
 
 // opening is an attempt to open the store that several callers may wait for.
 type opening struct {
-	done  chan struct{}
-	inner store.Store
-	err   error
+	done   chan struct{}
+	opener store.Opener
+	inner  store.Store
+	err    error
 }
 
 // Ready opens the store unless it is open, and waits for that until ctx ends. It does
@@ -50,7 +51,7 @@ func (s *Store) join() (store.Store, *opening, error) {
 	case s.inner != nil:
 		return s.inner, nil, nil
 	case s.opening == nil:
-		s.opening = &opening{done: make(chan struct{})}
+		s.opening = &opening{done: make(chan struct{}), opener: s.opener}
 		go s.open(s.opening)
 	}
 	return nil, s.opening, nil
@@ -58,30 +59,45 @@ func (s *Store) join() (store.Store, *opening, error) {
 
 // open makes one attempt. Whoever asks after a failed one starts another.
 func (s *Store) open(attempt *opening) {
-	attempt.inner, attempt.err = s.tryOpen()
+	attempt.inner, attempt.err = s.tryOpen(attempt.opener)
 	s.mu.Lock()
 	s.opening = nil
 	orphaned := s.closed && attempt.err == nil
 	if attempt.err == nil && !orphaned {
-		s.inner = attempt.inner
+		s.inner, s.openedBy = attempt.inner, attempt.opener
 	}
 	s.mu.Unlock()
 	if orphaned {
 		attempt.err = ErrClosed
-		if err := attempt.inner.Close(); err != nil && s.env.Log != nil {
-			s.env.Log.Warn("closing store", "store", s.identity, "error", err)
-		}
+		s.discard(attempt.inner)
 		attempt.inner = nil
 	}
 	close(attempt.done)
 }
 
-func (s *Store) tryOpen() (inner store.Store, err error) {
+func (s *Store) tryOpen(opener store.Opener) (inner store.Store, err error) {
 	defer recoverAs(&err)
-	s.mu.Lock()
-	opener := s.opener
-	s.mu.Unlock()
 	return opener.Open(context.Background(), s.env)
+}
+
+// reopen has the next call open the store anew, where it was opened by an older
+// configuration and loses nothing by that. It is for a store that fails: what was right
+// when it was opened, a password for instance, may have been changed on both sides since.
+func (s *Store) reopen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.opener.(store.Reopener); !ok || s.inner == nil || s.openedBy == s.opener {
+		return
+	}
+	// Calls that are under way may keep it from closing for as long as they take.
+	go s.discard(s.inner)
+	s.inner = nil
+}
+
+func (s *Store) discard(inner store.Store) {
+	if err := inner.Close(); err != nil && s.env.Log != nil {
+		s.env.Log.Warn("closing store", "store", s.identity, "error", err)
+	}
 }
 
 // Close implements store.Store. A store that is being opened is closed when it is open.

@@ -189,3 +189,38 @@ func TestOpenByTheLatestConfiguration(t *testing.T) {
 		}
 	})
 }
+
+// remote is an opener of a store whose records are elsewhere.
+type remote struct{ *opener }
+
+func (remote) Reopens() {}
+
+// A password that was changed on the server and in the configuration counts when the open
+// store begins to fail. A store that holds its records itself stays what it is.
+func TestFailingStoreIsOpenedByTheLatestConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, elsewhere := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			before, after := newOpener(), newOpener()
+			var first, second store.Opener = before, after
+			if elsewhere {
+				first, second = remote{before}, remote{after}
+			}
+			s := lazystore.New(first, env(), lazystore.Options{})
+			wantNil(t, s.Create(t.Context(), record(1)))
+			wantNil(t, after.faulty.Create(t.Context(), record(1)))
+			s.OpenBy(second)
+			wantNil(t, get(t, s))
+			if after.opens != 0 {
+				t.Fatal("a store that answers was opened again")
+			}
+			trip(t, s, before.faulty)
+			before.faulty.SetError(faulty.ErrBroken)
+			pass(time.Second)
+			if err := get(t, s); (err == nil) != elsewhere || (after.opens == 1) != elsewhere {
+				t.Errorf("records elsewhere %t: %v, opened %d times", elsewhere, err, after.opens)
+			}
+			wantNil(t, s.Close())
+		})
+	}
+}

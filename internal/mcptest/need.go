@@ -25,13 +25,13 @@ func Need(t testing.TB, what string, commands ...string) string {
 			return path
 		}
 	}
-	absent(t, what, fmt.Sprintf("none of %v is installed", commands))
+	Absent(t, what, fmt.Sprintf("none of %v is installed", commands))
 	return ""
 }
 
-// absent skips the test because something is missing, or fails it where the machine
+// Absent skips the test because something is missing, or fails it where the machine
 // promised to have it.
-func absent(t testing.TB, what, why string) {
+func Absent(t testing.TB, what, why string) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), what) {
 		t.Fatalf("%s names %s, but %s", requireEnv, what, why)

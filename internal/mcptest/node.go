@@ -23,7 +23,7 @@ func node(t testing.TB) (program, modules string) {
 	if modules = os.Getenv(nodeModulesEnv); modules != "" {
 		return program, modules
 	}
-	absent(t, "node", nodeModulesEnv+" names no folder with npm packages")
+	Absent(t, "node", nodeModulesEnv+" names no folder with npm packages")
 	return "", ""
 }
 

@@ -49,6 +49,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Allow is the Allow header of a 405.
 	Allow string
+	// Ref is the reference id of what the error is about. The answer has it in place of that
+	// of the request; the description names it, too.
+	Ref string
 
 	cause error
 }
@@ -104,6 +107,17 @@ func (e *Error) WithStatus(status int) *Error { c := *e; c.Status = status; retu
 
 // WithRetryAfter returns a copy that tells the client when to come back.
 func (e *Error) WithRetryAfter(d time.Duration) *Error { c := *e; c.RetryAfter = d; return &c }
+
+// About returns a copy whose description is text with a reference id, which is written
+// again as the ref of the answer. text has no full stop.
+func (e *Error) About(ref, text string) *Error {
+	c := *e
+	c.Ref, c.Description = ref, text+"."
+	if ref != "" {
+		c.Description = text + "; reference " + ref + "."
+	}
+	return &c
+}
 
 // AsError returns the definite no inside err, or nil where the outcome is unknown.
 func AsError(err error) *Error {

@@ -34,6 +34,8 @@ type AuthorizationServer struct {
 	GrantTypesSupported    []string `json:"grant_types_supported,omitempty"`
 	// TokenEndpointAuthMethodsSupported is ordered: one client takes the first.
 	TokenEndpointAuthMethodsSupported          []string `json:"token_endpoint_auth_methods_supported,omitempty"`
+	RevocationEndpointAuthMethodsSupported     []string `json:"revocation_endpoint_auth_methods_supported,omitempty"`
+	IntrospectionEndpointAuthMethodsSupported  []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
 	TokenEndpointAuthSigningAlgValuesSupported []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	// CodeChallengeMethodsSupported is always S256 (RFC 7636); clients refuse a server
 	// that does not say so.

@@ -21,7 +21,8 @@ type wireError struct {
 // WriteError answers with err as JSON; it is the one place that writes an error status
 // of the OAuth endpoints. A definite no (*Error) keeps its code and status, any other
 // error is an unknown outcome and becomes Unavailable. ref is the reference id under
-// which the log explains more, or "". A WWW-Authenticate header must be set before.
+// which the log explains more, or ""; an error that is about something with a reference
+// has that one. A WWW-Authenticate header must be set before.
 func WriteError(w http.ResponseWriter, err error, ref string) {
 	e := AsError(err)
 	if e == nil {
@@ -34,12 +35,40 @@ func WriteError(w http.ResponseWriter, err error, ref string) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
+	if e.Ref != "" {
+		ref = e.Ref
+	}
 	setHeaders(h, "Cache-Control", "no-store")
 	status := e.Status
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	WriteJSON(w, status, wireError{Code: e.Code, Description: e.Description, Ref: ref})
+	writeBody(w, status, wireError{Code: e.Code, Description: e.Description, Ref: ref}.json())
+}
+
+// json is what json.Marshal returns. The texts are nearly always constants without a
+// character to escape, and refusals are what a flood consists of.
+func (e wireError) json() []byte {
+	if !verbatim(string(e.Code)) || !verbatim(e.Description) || !verbatim(e.Ref) || e.Description == "" || e.Ref == "" {
+		body, _ := json.Marshal(e) // three strings cannot fail
+		return body
+	}
+	b := make([]byte, 0, 128)
+	b = append(append(b, `{"error":"`...), e.Code...)
+	b = append(append(b, `","error_description":"`...), e.Description...)
+	b = append(append(b, `","ref":"`...), e.Ref...)
+	return append(b, `"}`...)
+}
+
+// verbatim tells whether JSON, as json.Marshal writes it, has s as it is.
+func verbatim(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
 }
 
 // WriteJSON answers with v. Unless the caller has set Cache-Control the answer must not
@@ -50,13 +79,18 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+		w.Header().Set("Cache-Control", "no-store")
 	}
+	writeBody(w, status, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	setHeaders(h, "Content-Type", "application/json", "X-Content-Type-Options", "nosniff", "Content-Length", strconv.Itoa(len(body)+1))
 	// RFC 6749 §5.1: "The authorization server MUST include the HTTP "Cache-Control"
 	// response header field with a value of "no-store" ... as well as the "Pragma"
 	// response header field with a value of "no-cache"."
-	if err != nil || h.Get("Cache-Control") == "" {
+	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")
 	}
 	if h.Get("Cache-Control") == "no-store" {

@@ -148,3 +148,23 @@ func TestNewRef(t *testing.T) {
 		t.Errorf("NewRef on a short reader = %q", got)
 	}
 }
+
+// The short way to the body of an error writes what the long way would.
+func TestErrorBody(t *testing.T) {
+	t.Parallel()
+	texts := []string{"", "plain text.", `"`, `\`, "<", ">", "&", "\n", "\x7f", "é", "\xff", "~ !#[]"}
+	for _, code := range texts {
+		for _, description := range texts {
+			for _, ref := range texts {
+				e := wireError{Code: Code(code), Description: description, Ref: ref}
+				want, err := json.Marshal(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := e.json(); !bytes.Equal(got, want) {
+					t.Errorf("%q, want %q", got, want)
+				}
+			}
+		}
+	}
+}

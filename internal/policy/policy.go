@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
 // Policy is the resolved configuration of one mcp_oauth block.
@@ -26,6 +27,8 @@ type Policy struct {
 	Allow Allow
 	// Lifetimes bound everything that ends by itself.
 	Lifetimes Lifetimes
+	// Verify says when the provider is asked again whether somebody still may be signed in.
+	Verify provider.Verification
 	// Streams bound the answers that stay open.
 	Streams Streams
 	// RegistrationEnabled tells whether dynamic client registration is offered.
@@ -49,6 +52,8 @@ type Resource struct {
 	Audience string
 	// AllowedOrigins may call from a browser beside the resource's own origin and loopback.
 	AllowedOrigins []string
+	// Introspect are the ids of static clients that may ask about tokens of the resource.
+	Introspect []string
 	// Forward are the headers that tell the backend who the person is, no two of one name.
 	Forward []ForwardHeader
 }
@@ -91,6 +96,11 @@ func DefaultLifetimes() Lifetimes {
 		RefreshGrace: 60 * time.Second, Code: 60 * time.Second,
 		BackendJWT: 5 * time.Minute, GuardCache: 30 * time.Second, ProviderOutage: 4 * time.Hour,
 	}
+}
+
+// Introspection tells whether anybody may ask about tokens.
+func (p *Policy) Introspection() bool {
+	return slices.ContainsFunc(p.Resources, func(r *Resource) bool { return len(r.Introspect) > 0 })
 }
 
 // Find returns the resource that url identifies, or nil. The empty url is the only

@@ -19,6 +19,15 @@ func (t *Table) Route(name, original, rewritten string) Route {
 	if h == nil {
 		return t.foreign(original, rewritten)
 	}
+	if original == rewritten {
+		if r, ok := h.exact[original]; ok {
+			return r
+		}
+	}
+	return t.decide(h, original, rewritten)
+}
+
+func (t *Table) decide(h *host, original, rewritten string) Route {
 	if r, ok := h.documents[original]; ok {
 		return r
 	}

@@ -58,8 +58,9 @@ type Route struct {
 	Slash bool
 }
 
-// endpoints are the paths of the authorization server below the issuer.
-var endpoints = []string{"register", "authorize", "login", "login/continue", "callback", "token", "jwks"}
+// endpoints are the paths of the authorization server below the issuer; introspect is
+// there where somebody may use it.
+var endpoints = []string{"register", "authorize", "login", "login/continue", "callback", "token", "revoke", "jwks"}
 
 // Where the documents are: RFC 9728 §3, RFC 8414 §3, OpenID Connect Discovery §4.
 const (

@@ -53,6 +53,18 @@ func check(t *testing.T, p *policy.Policy, requests []asked) {
 	}
 }
 
+// Introspection is an endpoint where somebody may use it, and only there.
+func TestIntrospectionIsAnEndpointWhereConfigured(t *testing.T) {
+	t.Parallel()
+	p := site("https://h.example/oauth", "https://h.example/mcp", "https://h.example/other")
+	check(t, p, []asked{{"h.example", "/oauth/introspect", notFound}, {"h.example", "/oauth/revoke", endpoint("revoke")}})
+	p.Resources[1].Introspect = []string{"payroll"}
+	check(t, p, []asked{
+		{"h.example", "/oauth/introspect", endpoint("introspect")}, {"h.example", "/oauth/revoke", endpoint("revoke")},
+		{"h.example", "/oauth/Introspect", badPath},
+	})
+}
+
 var (
 	server   = want{kind: Document, document: ASMetadata}
 	notFound = want{kind: NotFound}
@@ -97,6 +109,7 @@ func TestOneResourceOneHost(t *testing.T) {
 		{"h.example", "/oauth/login/continue", endpoint("login/continue")},
 		{"h.example", "/oauth/callback", endpoint("callback")},
 		{"h.example", "/oauth/token", endpoint("token")},
+		{"h.example", "/oauth/revoke", endpoint("revoke")},
 		{"h.example", "/oauth/jwks", endpoint("jwks")},
 		{"h.example", "/oauth", notFound},
 		{"h.example", "/oauth/", notFound},

@@ -26,6 +26,7 @@ type host struct {
 	coarse    []string          // the endpoints' normal forms
 	under     string            // the issuer's path in normal form; "" when it has none or is elsewhere
 	resources []guarded         // the longest first
+	exact     map[string]Route  // what becomes of the resources' own paths: nearly every request
 }
 
 // guarded is a resource and the beginnings of paths that belong to it.
@@ -38,7 +39,7 @@ type guarded struct {
 // New builds the table of p, which the configuration checks have accepted.
 func New(p *policy.Policy) *Table {
 	t := &Table{hosts: map[string]*host{}}
-	t.addIssuer(p.Issuer)
+	t.addIssuer(p.Issuer, p.Introspection())
 	for _, r := range p.Resources {
 		t.addResource(r)
 	}
@@ -49,6 +50,15 @@ func New(p *policy.Policy) *Table {
 		// look there last, and where there is one resource they can mean no other.
 		if len(h.resources) == 1 {
 			h.documents[resourceDocument] = Route{Kind: Document, Document: ProtectedResource, Resource: h.resources[0].resource}
+		}
+	}
+	for _, h := range t.hosts {
+		h.exact = map[string]Route{}
+		for _, g := range h.resources {
+			path := g.resource.Path
+			if r := t.decide(h, path, path); r.Kind == Guarded {
+				h.exact[path] = r
+			}
 		}
 	}
 	return t
@@ -67,14 +77,18 @@ func (t *Table) host(scheme, name string) *host {
 	return h
 }
 
-func (t *Table) addIssuer(issuer string) {
+func (t *Table) addIssuer(issuer string, introspection bool) {
 	scheme, name, path := splitOrigin(issuer)
 	path = trimmed(path)
 	h := t.host(scheme, name)
 	for _, at := range []string{serverDocument + path, openIDDocument + path, path + openIDDocument, path + serverDocument, serverDocument} {
 		h.documents[at] = Route{Kind: Document, Document: ASMetadata}
 	}
-	for _, e := range endpoints {
+	served := endpoints
+	if introspection {
+		served = append(slices.Clone(served), "introspect")
+	}
+	for _, e := range served {
 		at := path + "/" + e
 		h.endpoints[at] = e
 		h.coarse = append(h.coarse, readings(at)...)

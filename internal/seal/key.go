@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 )
@@ -72,11 +73,17 @@ func (k Key) Equal(other Key) bool { return hmac.Equal(k.raw(), other.raw()) }
 // HMAC returns the HMAC-SHA-256 (RFC 2104) of the concatenated parts. Callers see to it
 // that the concatenation is unambiguous.
 func (k Key) HMAC(parts ...[]byte) [32]byte {
-	h := hmac.New(sha256.New, k.raw())
+	return sumOf(k.newHMAC(), parts)
+}
+
+func (k Key) newHMAC() hash.Hash { return hmac.New(sha256.New, k.raw()) }
+
+func sumOf(h hash.Hash, parts [][]byte) (sum [32]byte) {
 	for _, p := range parts {
 		h.Write(p)
 	}
-	return [32]byte(h.Sum(nil))
+	h.Sum(sum[:0])
+	return sum
 }
 
 // derive returns HKDF(k, no salt, info) as a key.

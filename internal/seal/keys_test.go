@@ -4,6 +4,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -264,4 +266,26 @@ func TestSizedFieldsAreUnambiguous(t *testing.T) {
 		}
 	}()
 	AppendSized(nil, make([]byte, 65536))
+}
+
+// The states that are kept for it give the HMAC of the token key, one after the other and
+// side by side.
+func TestTokenMAC(t *testing.T) {
+	t.Parallel()
+	root, err := NewRoot(rand.Reader, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 100 {
+				parts := [][]byte{[]byte("mcpo"), {byte(i)}}
+				if root.TokenMAC(parts...) != root.TokenKey().HMAC(parts...) {
+					t.Errorf("another MAC at %d", i)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

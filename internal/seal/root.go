@@ -4,7 +4,9 @@ package seal
 
 import (
 	"fmt"
+	"hash"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -28,8 +30,9 @@ type Root struct {
 	Created, Replaced time.Time
 
 	// token is the key that every invented token makes the guard use, derived beforehand;
-	// zero where nobody did.
+	// zero where nobody did. macs are HMAC states that were made for it.
 	token Key
+	macs  *sync.Pool
 }
 
 // NewRoot makes an active root.
@@ -45,6 +48,7 @@ func NewRoot(rand io.Reader, now time.Time) (Root, error) {
 // prepared returns r with the key for tokens at hand.
 func (r Root) prepared() Root {
 	r.token = r.TokenKey()
+	r.macs = new(sync.Pool)
 	return r
 }
 
@@ -63,6 +67,20 @@ func (r Root) TokenKey() Key {
 		return r.token
 	}
 	return r.Secret.derive([]byte("mcpo/v1/token"))
+}
+
+// TokenMAC is TokenKey().HMAC(parts...).
+func (r Root) TokenMAC(parts ...[]byte) [32]byte {
+	if r.macs == nil {
+		return r.TokenKey().HMAC(parts...)
+	}
+	h, ok := r.macs.Get().(hash.Hash)
+	if !ok {
+		h = r.token.newHMAC()
+	}
+	defer r.macs.Put(h)
+	h.Reset()
+	return sumOf(h, parts)
 }
 
 // RecordKey is the key of one record: a key seals only the versions of one record, so

@@ -26,6 +26,8 @@ type Word struct {
 	// written again; both as written, with placeholders.
 	Value  *string
 	Values *[]string
+	// Joined is how many values Value keeps at most, with a space between them; 0 is one.
+	Joined int
 	// Count is how many values a word with a list takes, which then is written once; 0 is
 	// any number.
 	Count int
@@ -167,6 +169,9 @@ func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 	if len(args) == 0 && !opens && w.Bare != "" {
 		args = []string{w.Bare}
 	}
+	if 1 < len(args) && len(args) <= w.Joined {
+		args = []string{strings.Join(args, " ")}
+	}
 	switch {
 	case w.Flag != nil && (len(args) > 0 || opens):
 		return d.Errf("%s takes no value: write %s", w.Name(), w.Usage)
@@ -181,6 +186,8 @@ func (w Word) parse(d *caddyfile.Dispenser, place string) error {
 		return d.Errf("%s has no value: write %s", w.Name(), w.Usage)
 	case w.Count > 0 && len(args) != w.Count:
 		return d.Errf("%s has %d values and takes %d: write %s", w.Name(), len(args), w.Count, w.Usage)
+	case w.Value != nil && len(args) > 1 && w.Joined > 0:
+		return d.Errf("%s has %d values and takes at most %d: write %s", w.Name(), len(args), w.Joined, w.Usage)
 	case w.Value != nil && len(args) > 1:
 		return d.Errf("%s has %d values and takes one: write %s", w.Name(), len(args), w.Usage)
 	}

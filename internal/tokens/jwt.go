@@ -65,6 +65,8 @@ type Signer struct {
 	kid    string
 	method jwt.SigningMethod
 	key    crypto.Signer
+	// signature is the length of a signature in base64url.
+	signature int
 }
 
 // NewSigner takes the key into use, whatever its state.
@@ -73,7 +75,7 @@ func NewSigner(k seal.SigningKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{kid: k.KID, method: jwt.GetSigningMethod(k.Alg), key: key}, nil
+	return &Signer{kid: k.KID, method: jwt.GetSigningMethod(k.Alg), key: key, signature: signatureSize(key)}, nil
 }
 
 // KID names the key in the header of each JWT.
@@ -81,16 +83,20 @@ func (s *Signer) KID() string { return s.kid }
 
 // Sign returns a JWT access token.
 func (s *Signer) Sign(c Claims) (string, error) {
+	out, err := s.unsigned(c).SignedString(s.key)
+	if err != nil {
+		return "", fmt.Errorf("tokens: signing with key %s: %w", s.kid, err)
+	}
+	return out, nil
+}
+
+func (s *Signer) unsigned(c Claims) *jwt.Token {
 	t := jwt.NewWithClaims(s.method, c.payload())
 	// RFC 9068 §2.1: "The 'typ' value used SHOULD be 'at+jwt'." It keeps the JWT from
 	// being taken for an ID token.
 	t.Header["typ"] = "at+jwt"
 	t.Header["kid"] = s.kid
-	out, err := t.SignedString(s.key)
-	if err != nil {
-		return "", fmt.Errorf("tokens: signing with key %s: %w", s.kid, err)
-	}
-	return out, nil
+	return t
 }
 
 func (c Claims) payload() payload {

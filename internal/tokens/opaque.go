@@ -103,7 +103,7 @@ func Mint(rand io.Reader, root seal.Root, s seal.Site, t Type, id ID, gen uint32
 // a MAC could be checked by somebody who holds hashes alone.
 func macOf(root seal.Root, s seal.Site, t Type, b []byte) [macLen]byte {
 	sum := sha256.Sum256(b[headLen : headLen+secretLen])
-	mac := root.TokenKey().HMAC([]byte("mcpo/v1/token"), []byte{byte(t)}, s[:], b[:headLen], sum[:])
+	mac := root.TokenMAC([]byte("mcpo/v1/token"), []byte{byte(t)}, s[:], b[:headLen], sum[:])
 	return [macLen]byte(mac[:macLen])
 }
 
@@ -138,6 +138,16 @@ func (t Token) Verify(root seal.Root, s seal.Site) bool {
 	}
 	want := macOf(root, s, t.Type, b[:])
 	return hmac.Equal(want[:], b[encodedSize-macLen:])
+}
+
+// SecretLength is the length of the random part of a token, in bytes.
+const SecretLength = secretLen
+
+// Secret returns the random part. Mint makes the same token of it again, under the same
+// root and for the same type, id and generation. It is zero for the zero Token.
+func (t Token) Secret() [SecretLength]byte {
+	b, _ := decode(t.Type, t.text.Reveal())
+	return [SecretLength]byte(b[headLen : headLen+secretLen])
 }
 
 // Text returns the token as the client holds it.

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +50,15 @@ func NewSigningKey(rand io.Reader, alg string, now time.Time) (seal.SigningKey, 
 		return seal.SigningKey{}, err
 	}
 	return seal.NewSigningKey(public.thumbprint(), alg, der, now), nil
+}
+
+// signatureSize is the length in base64url of what a key signs: with RSA that of the
+// modulus (RFC 8017 §8.2.1), with P-256 two numbers of 32 bytes (RFC 7518 §3.4).
+func signatureSize(key crypto.Signer) int {
+	if key, ok := key.(*rsa.PrivateKey); ok {
+		return base64.RawURLEncoding.EncodedLen(key.Size())
+	}
+	return base64.RawURLEncoding.EncodedLen(2 * 32)
 }
 
 // parseSigningKey returns the private key, which must fit the algorithm: RFC 8725 §3.1

@@ -25,45 +25,6 @@ const (
 	loadTimeout = 10 * time.Second
 )
 
-// ring is a keyring as it was read or written.
-type ring struct {
-	full      seal.Keyring
-	plaintext []byte // the stored JSON
-	version   store.Version
-	master    seal.KID // the key that sealed it
-
-	// early is full with the newest root not yet active, for use before usable.
-	early  *seal.Keyring
-	usable time.Time
-}
-
-func newRing(full seal.Keyring, plaintext []byte, version store.Version, master seal.KID) *ring {
-	r := &ring{full: full, plaintext: plaintext, version: version, master: master}
-	active, _ := full.ActiveRoot()
-	if _, ok := full.PreviousRoot(); ok {
-		r.usable = active.Created.Add(rootLead)
-		early := full.Clone()
-		for i, root := range early.Roots {
-			switch root.State {
-			case seal.RootActive:
-				early.Roots[i].State = seal.RootPrevious
-			case seal.RootPrevious:
-				early.Roots[i].State = seal.RootActive
-			}
-		}
-		r.early = &early
-	}
-	return r
-}
-
-// at returns the keyring as it is to be used at a time.
-func (r *ring) at(now time.Time) *seal.Keyring {
-	if r.early != nil && now.Before(r.usable) {
-		return r.early
-	}
-	return &r.full
-}
-
 // tries remembers when the keyring was read.
 type tries struct {
 	mu         sync.Mutex
@@ -140,20 +101,56 @@ func (v *Vault) Root(ctx context.Context, kid seal.KID) (seal.Root, bool, error)
 	if root, ok := keys.Root(kid); ok {
 		return root, true, nil
 	}
-	if settled, err := v.tries.settled(v.now()); settled {
+	if err := v.Follow(ctx); err != nil {
 		return seal.Root{}, false, err
 	}
-	err = v.share(ctx, "again", func(ctx context.Context) error {
+	root, ok := v.ring.Load().at(v.now()).Root(kid)
+	return root, ok, nil
+}
+
+// Follow reads the keyring again if that was last done 10 seconds ago or more. What
+// becomes of it within that time is the answer of the last read. An error is unknown; the
+// keyring that was there stays in use.
+func (v *Vault) Follow(ctx context.Context) error {
+	if settled, err := v.tries.settled(v.now()); settled {
+		return err
+	}
+	return v.share(ctx, "again", func(ctx context.Context) error {
 		if settled, err := v.tries.settled(v.now()); settled {
 			return err
 		}
 		return v.reload(ctx)
 	})
-	if err != nil {
-		return seal.Root{}, false, err
+}
+
+// Reload reads the keyring at once: somebody said that it has changed. An error is
+// unknown; the keyring that was there stays in use.
+func (v *Vault) Reload(ctx context.Context) error { return v.reload(ctx) }
+
+// ErrNoKeys says that there is no keyring yet.
+var ErrNoKeys = errors.New("vault: there are no keys yet: they are made when the site is first used")
+
+// Inspect reads the keyring as it is in the store, makes none and puts nothing to use. It
+// also returns the name of the master key that seals it. The error is ErrNoKeys or
+// unknown.
+func (v *Vault) Inspect(ctx context.Context) (*seal.Keyring, seal.KID, error) {
+	r, err := v.readRing(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, seal.KID{}, ErrNoKeys
 	}
-	root, ok := v.ring.Load().at(v.now()).Root(kid)
-	return root, ok, nil
+	if err != nil {
+		return nil, seal.KID{}, unsettled(err)
+	}
+	return r.at(v.now()), r.master, nil
+}
+
+// Loaded returns the keyring as this node last read it, or nil where it never did. It
+// asks nobody.
+func (v *Vault) Loaded() *seal.Keyring {
+	if r := v.ring.Load(); r != nil {
+		return r.at(v.now())
+	}
+	return nil
 }
 
 // share runs work once for all callers that ask for it at the same time. A caller whose
@@ -204,6 +201,9 @@ func (v *Vault) adopt(r *ring) {
 	if r.master != first && (old == nil || old.version != r.version) {
 		v.log.Warn("the keyring is sealed under an encryption_key that is not the first; keep that key configured",
 			"keyring_key", r.master.String(), "first_key", first.String())
+	}
+	if old != nil && r.lacks(old, v.now()) {
+		v.dropped()
 	}
 }
 

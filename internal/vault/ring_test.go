@@ -94,6 +94,9 @@ func TestKeyringFailuresAreUnknown(t *testing.T) {
 
 	if _, err := sharing(t, n, vaulttest.Master(t, 9)).Keyring(t.Context()); !errors.Is(err, vault.ErrMaster) || definite(err) {
 		t.Errorf("another master key: %v", err)
+	} else if text := err.Error(); !strings.Contains(text, "(id "+n.master(t).String()+")") ||
+		!strings.Contains(text, "("+vaulttest.Master(t, 9).KID().String()+")") || !strings.Contains(text, "encryption_key lines of the other nodes") {
+		t.Errorf("the error does not say what to do: %v", err)
 	}
 	config := vaulttest.Config(n.store, n.clock.Now)
 	if _, err := vault.New(config).Keyring(t.Context()); err == nil {

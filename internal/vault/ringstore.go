@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -58,8 +59,9 @@ func (v *Vault) openRing(ctx context.Context, rec store.Record) (seal.KID, []byt
 	}
 	master, ok := v.master(kid)
 	if !ok {
-		return kid, nil, fmt.Errorf("%w (id %s) than the configured one: with the file store put back the .key file that was saved with the store, "+
-			"otherwise add the former encryption_key as a second line", ErrMaster, kid)
+		return kid, nil, fmt.Errorf("%w (id %s) than those that are configured (%s): with the file store put back the .key file that was saved with the store; "+
+			"otherwise write the encryption_key lines of the other nodes here, too, or add the former encryption_key as a second line",
+			ErrMaster, kid, v.masterNames())
 	}
 	schema, plaintext, err := seal.Open(master.KeyringKey(v.site), rec.Value, v.keyringBinding(rec.Version))
 	if err != nil {
@@ -172,6 +174,15 @@ func (v *Vault) master(kid seal.KID) (seal.Master, bool) {
 		}
 	}
 	return seal.Master{}, false
+}
+
+// masterNames are the ids of the configured master keys.
+func (v *Vault) masterNames() string {
+	var names []string
+	for _, m := range *v.masters.Load() {
+		names = append(names, m.KID().String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // tampered reports a record that does not open.

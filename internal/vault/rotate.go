@@ -15,33 +15,39 @@ import (
 )
 
 const (
-	signingLife = 90 * 24 * time.Hour
-	// signingAhead is how long before its use the next key is made; signingLead is the
-	// least time that it must have been published, however late it was made. Backends
-	// may cache the JWK set for as long.
-	signingAhead = 7 * 24 * time.Hour
-	signingLead  = 24 * time.Hour
-	// signingKept is how long a retired key stays published: the life of a JWT, the
-	// hour in which other nodes still sign with it, and then some.
-	signingKept = 48 * time.Hour
+	// rootLife is how long new things are made under one root.
+	rootLife = 90 * 24 * time.Hour
 	// resealPause keeps nodes whose master keys are in different order, as during a
 	// roll-out, from taking the keyring from each other.
 	resealPause = 24 * time.Hour
 )
 
 // Rotate reads the keyring again and does what is due: the next signing key is made a
-// week before it is used, the active one is retired after 90 days, retired keys go, and a
-// keyring that is sealed under another than the first master key moves to that and gets a
-// new active root. It is meant to be called at the start and then hourly on every node;
-// whichever comes first does the work.
+// week before it is used, the active one is retired after 90 days, retired keys go, a
+// root is replaced after 90 days, and a keyring that is sealed under another than the
+// first master key moves to that and gets a new root. It is meant to be called at the
+// start and then hourly on every node; whichever comes first does the work.
 func (v *Vault) Rotate(ctx context.Context) error {
 	v.loading.Lock()
 	defer v.loading.Unlock()
+	err := v.replace(ctx, v.plan)
+	if errors.Is(err, errLost) {
+		return v.reloadLocked(ctx)
+	}
+	return unsettled(err)
+}
+
+// errLost says that another node has written the keyring meanwhile.
+var errLost = errors.New("vault: another node was quicker")
+
+// replace reads the keyring and stores what plan makes of it, with the steps that lead
+// there; without steps it stores nothing. v.loading is held.
+func (v *Vault) replace(ctx context.Context, plan func(*ring) (seal.Keyring, []string, error)) error {
 	if err := v.reloadLocked(ctx); err != nil {
 		return err
 	}
 	old := v.ring.Load()
-	full, done, err := v.plan(old)
+	full, done, err := plan(old)
 	if err != nil || len(done) == 0 {
 		return err
 	}
@@ -51,8 +57,7 @@ func (v *Vault) Rotate(ctx context.Context) error {
 	}
 	err = v.store.Update(ctx, rec, old.version)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-		// Another node was quicker.
-		return v.reloadLocked(ctx)
+		return errLost
 	}
 	if err != nil {
 		return fmt.Errorf("vault: storing the keyring: %w", err)
@@ -71,7 +76,9 @@ const (
 	stepSigningActive  = "signing_active"
 	stepSigningRemoved = "signing_removed"
 	stepMasterKey      = "master_key"
+	stepRootActive     = "root_active"
 	stepRootRemoved    = "root_removed"
+	stepAllReplaced    = "all_replaced"
 )
 
 // plan returns the keyring as it should be now, and the steps that lead there.
@@ -82,13 +89,18 @@ func (v *Vault) plan(old *ring) (seal.Keyring, []string, error) {
 	if err != nil {
 		return k, nil, err
 	}
-	first := (*v.masters.Load())[0]
-	if old.master != first.KID() && (k.Resealed.IsZero() || now.Sub(k.Resealed) >= resealPause) {
-		if err := v.newActiveRoot(&k, now); err != nil {
-			return k, nil, err
-		}
+	active, _ := k.ActiveRoot()
+	switch {
+	case v.moves(old) && (k.Resealed.IsZero() || now.Sub(k.Resealed) >= resealPause):
 		k.Resealed = now
 		done = append(done, stepMasterKey)
+		err = v.newActiveRoot(&k, now)
+	case now.Sub(active.Created) >= rootLife:
+		done = append(done, stepRootActive)
+		err = v.newActiveRoot(&k, now)
+	}
+	if err != nil {
+		return k, nil, err
 	}
 	kept := slices.DeleteFunc(k.Roots, func(r seal.Root) bool {
 		return !r.Replaced.IsZero() && now.Sub(r.Replaced) >= MaxLife
@@ -100,36 +112,8 @@ func (v *Vault) plan(old *ring) (seal.Keyring, []string, error) {
 	return k, done, nil
 }
 
-func (v *Vault) planSigning(k *seal.Keyring, now time.Time) (done []string, err error) {
-	kept := slices.DeleteFunc(k.Signing, func(s seal.SigningKey) bool {
-		return s.State == seal.SigningRetired && !now.Before(s.NotAfter)
-	})
-	if len(kept) < len(k.Signing) {
-		done = append(done, stepSigningRemoved)
-	}
-	k.Signing = kept
-	active := slices.IndexFunc(k.Signing, func(s seal.SigningKey) bool { return s.State == seal.SigningActive })
-	next := slices.IndexFunc(k.Signing, func(s seal.SigningKey) bool { return s.State == seal.SigningNext })
-	if active < 0 {
-		return nil, errors.New("vault: keyring has no active signing key")
-	}
-	end := k.Signing[active].NotAfter
-	switch {
-	case next < 0 && !now.Before(end.Add(-signingAhead)):
-		key, err := v.newSigningKey(now)
-		if err != nil {
-			return nil, fmt.Errorf("vault: making a signing key: %w", err)
-		}
-		key.State = seal.SigningNext
-		k.Signing = append(k.Signing, key)
-		done = append(done, stepSigningNext)
-	case next >= 0 && !now.Before(end) && now.Sub(k.Signing[next].Created) >= signingLead:
-		k.Signing[active].State, k.Signing[active].NotAfter = seal.SigningRetired, now.Add(signingKept)
-		k.Signing[next].State, k.Signing[next].NotAfter = seal.SigningActive, now.Add(signingLife)
-		done = append(done, stepSigningActive)
-	}
-	return done, nil
-}
+// moves tells whether writing the keyring moves it to another master key.
+func (v *Vault) moves(old *ring) bool { return old.master != (*v.masters.Load())[0].KID() }
 
 // newActiveRoot puts a new root in front; the ones before it move one state on.
 func (v *Vault) newActiveRoot(k *seal.Keyring, now time.Time) error {

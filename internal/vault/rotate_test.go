@@ -57,7 +57,7 @@ func TestSec_H07_SigningKeyRotation(t *testing.T) {
 		}
 	}
 	want := []string{
-		"signing_next", "signing_active", "signing_removed", "signing_next", "signing_active",
+		"signing_next", "signing_active", "root_active", "signing_removed", "signing_next", "signing_active", "root_active",
 	}
 	if got := n.events.Modes(event.KeyringRotated); !slices.Equal(got, want) {
 		t.Errorf("events %v", got)

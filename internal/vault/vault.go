@@ -47,6 +47,13 @@ type Config struct {
 	Events event.Sink   // default: none
 	// NewSigningKey makes a key for JWTs. The vault decides about its state.
 	NewSigningKey func(now time.Time) (seal.SigningKey, error)
+	// Algorithm is the algorithm of the keys that NewSigningKey makes now. Where the active
+	// key has another, Rotate changes over to it. Default: keys of any algorithm will do.
+	Algorithm func() string
+	// Dropped is called after a signing key went before its time, as in RenewNow on any
+	// node: JWTs that it signed must not be used any more. It must not call the vault.
+	// Default: nobody asks.
+	Dropped func()
 }
 
 // Vault is safe for concurrent use. It opens nothing before it is asked for something.
@@ -59,6 +66,8 @@ type Vault struct {
 	log           *slog.Logger
 	events        event.Sink
 	newSigningKey func(now time.Time) (seal.SigningKey, error)
+	algorithm     func() string
+	dropped       func()
 
 	ring    atomic.Pointer[ring] // nil before the first good load
 	flights singleflight.Group
@@ -74,9 +83,15 @@ func New(c Config) *Vault {
 	if c.Events == nil {
 		c.Events = event.Discard{}
 	}
+	if c.Algorithm == nil {
+		c.Algorithm = func() string { return "" }
+	}
+	if c.Dropped == nil {
+		c.Dropped = func() {}
+	}
 	v := &Vault{
 		store: c.Store, site: seal.SiteOf(c.Issuer), now: c.Now, rand: c.Rand,
-		log: c.Log, events: c.Events, newSigningKey: c.NewSigningKey,
+		log: c.Log, events: c.Events, newSigningKey: c.NewSigningKey, algorithm: c.Algorithm, dropped: c.Dropped,
 	}
 	v.SetMasters(c.Masters)
 	return v

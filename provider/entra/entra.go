@@ -67,8 +67,16 @@ func (dialect) SelectsAccount(*oidc.Metadata) bool { return true }
 // is granted because of one.
 var passing = []int{50196, 90055, 90024, 90006, 90012, 90033}
 
+// ours are codes about our own credential or registration. They belong to other errors
+// than those that end a grant; where one comes inside of such an error all the same, it
+// says nothing about the person. 70002 is not among them: it accompanies 70008, an expired
+// refresh token.
+var ours = []int{7000215, 7000222, 700027, 7000218, 700025, 70021, 700211, 700212, 700213, 700214, 700016, 700005, 90002}
+
 func (dialect) Transient(e *oidc.TokenError) bool {
-	return slices.ContainsFunc(e.Numbers, func(n int) bool { return slices.Contains(passing, n) })
+	return slices.ContainsFunc(e.Numbers, func(n int) bool {
+		return slices.Contains(passing, n) || e.Code == "invalid_grant" && slices.Contains(ours, n)
+	})
 }
 
 // isGUID tells whether s is a GUID in lower case, 8-4-4-4-12.

@@ -3,12 +3,15 @@
 package entra
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/surface"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
@@ -49,8 +52,16 @@ type Module struct {
 	// Prompt is sent with every sign-in: login, consent or select_account. Default: none
 	// is sent, but for select_account with clients that nobody knows.
 	Prompt string `json:"prompt,omitempty"`
+	// VerifyAccount is when the provider is asked again whether somebody still may be
+	// signed in. on_refresh asks whenever a client refreshes its access token. every and a
+	// duration of 1m to 24h, such as every 15m, also asks while an access token is used or
+	// a stream is open, as soon as the last yes is older than that. never asks nobody and
+	// keeps no token of the provider: who left stays signed in until refresh or
+	// refresh_idle ends, or somebody revokes it. Default: on_refresh.
+	VerifyAccount string `json:"verify_account,omitempty"`
 
-	config Config
+	config       Config
+	verification provider.Verification
 }
 
 // CaddyModule returns the Caddy module information.
@@ -72,6 +83,7 @@ func (m *Module) words() []surface.Word {
 		{Usage: "authority <host or URL>", Check: checkAuthority, Value: &m.Authority, Resolved: func(v []string) { c.Authority = v[0] }},
 		{Usage: "scopes <scope>...", Check: oidc.CheckScope, Values: &m.Scopes, Resolved: func(v []string) { c.Scopes = v }},
 		{Usage: "prompt <value>", Check: checkPrompt, Value: &m.Prompt, Resolved: func(v []string) { c.Prompt = v[0] }},
+		oidc.VerifyWord(&m.VerifyAccount, &m.verification),
 	}
 }
 
@@ -87,8 +99,20 @@ func (m *Module) Provision(ctx caddy.Context) (err error) {
 	if err := checkScopes(m.config.Scopes); err != nil {
 		return fmt.Errorf("%s: %w", place, err)
 	}
+	if err := m.checkVerification(); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
 	for _, s := range suspicions(m.config) {
 		ctx.Logger().Warn(s)
+	}
+	return nil
+}
+
+// checkVerification refuses to promise what cannot be: Microsoft issues a refresh token
+// for the scope offline_access and for nothing else.
+func (m *Module) checkVerification() error {
+	if m.VerifyAccount != "" && !m.verification.Never && !slices.Contains(m.config.Scopes, oauth.OfflineAccess) {
+		return errors.New("verify_account: without the scope offline_access Microsoft cannot be asked again: add it to scopes, or write verify_account never")
 	}
 	return nil
 }
@@ -102,6 +126,9 @@ func (m *Module) Identity() string {
 	return oidc.Digest("entra", c.Authority, c.Tenant, c.ClientID, c.ClientSecret.Reveal(), strings.Join(c.Scopes, " "), c.Prompt)
 }
 
+// Verification implements provider.Builder.
+func (m *Module) Verification() provider.Verification { return m.verification }
+
 // UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:
 //
 //	provider entra {
@@ -111,6 +138,7 @@ func (m *Module) Identity() string {
 //		authority     <host or URL>
 //		scopes        <scope>...
 //		prompt        <value>
+//		verify_account on_refresh|never|every <duration>
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return surface.Unmarshal(d, place, m.words())

@@ -57,7 +57,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	t.Parallel()
 	base := "tenant " + tenant + "\nclient_id " + client + "\nclient_secret s\n"
 	for name, tt := range map[string]struct{ block, want string }{
-		"unknown":             {base + "tenants x", `unrecognized subdirective "tenants" in provider entra: the words here are authority, client_id, client_secret, prompt, scopes, tenant`},
+		"unknown":             {base + "tenants x", `unrecognized subdirective "tenants" in provider entra: the words here are authority, client_id, client_secret, prompt, scopes, tenant, verify_account`},
 		"missing value":       {base + "prompt", "prompt has no value: write prompt <value>"},
 		"extra value":         {base + "prompt login consent", "prompt has 2 values and takes one"},
 		"twice":               {base + "tenant x.example", "tenant is written twice in provider entra: keep one line"},

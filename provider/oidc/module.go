@@ -46,8 +46,16 @@ type Module struct {
 	// them separated by spaces. Default: none is sent, but for select_account with
 	// clients that nobody knows, where the provider supports it.
 	Prompt string `json:"prompt,omitempty"`
+	// VerifyAccount is when the provider is asked again whether somebody still may be
+	// signed in. on_refresh asks whenever a client refreshes its access token. every and a
+	// duration of 1m to 24h, such as every 15m, also asks while an access token is used or
+	// a stream is open, as soon as the last yes is older than that. never asks nobody and
+	// keeps no token of the provider: who left stays signed in until refresh or
+	// refresh_idle ends, or somebody revokes it. Default: on_refresh.
+	VerifyAccount string `json:"verify_account,omitempty"`
 
-	config Config
+	config       Config
+	verification provider.Verification
 }
 
 // CaddyModule returns the Caddy module information.
@@ -72,6 +80,7 @@ func (m *Module) words() []surface.Word {
 		{Usage: "client_secret <secret>", Required: true, Check: CheckSecret, Value: &m.ClientSecret, Resolved: func(v []string) { c.ClientSecret = secret.New(v[0]) }},
 		{Usage: "scopes <scope>...", Check: CheckScope, Values: &m.Scopes, Resolved: func(v []string) { c.Scopes = v }},
 		{Usage: "prompt <value>", Check: CheckPrompt, Value: &m.Prompt, Resolved: func(v []string) { c.Prompt = v[0] }},
+		VerifyWord(&m.VerifyAccount, &m.verification),
 		{Usage: "claims { ... }", Words: []surface.Word{
 			claim("subject <claim>", &m.Claims.Subject, &c.Claims.Subject, CheckSubjectClaim),
 			claim("roles <claim>", &m.Claims.Roles, &c.Claims.Roles, CheckClaim),
@@ -107,6 +116,9 @@ func (m *Module) Identity() string {
 		c.Claims.Subject, c.Claims.Roles, c.Claims.Groups, c.Claims.Name, c.Claims.Email)
 }
 
+// Verification implements provider.Builder.
+func (m *Module) Verification() provider.Verification { return m.verification }
+
 // UnmarshalCaddyfile sets up the module from Caddyfile tokens. Syntax:
 //
 //	provider oidc {
@@ -116,6 +128,7 @@ func (m *Module) Identity() string {
 //		client_secret <secret>
 //		scopes        <scope>...
 //		prompt        <value>
+//		verify_account on_refresh|never|every <duration>
 //		claims {
 //			subject <claim>
 //			roles   <claim>

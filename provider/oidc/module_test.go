@@ -61,7 +61,7 @@ func TestCaddyfileErrors(t *testing.T) {
 	t.Parallel()
 	const base = "issuer https://a.example\nclient_id app\nclient_secret s\n"
 	for name, tt := range map[string]struct{ block, want string }{
-		"unknown":             {base + "isuer x", `unrecognized subdirective "isuer" in provider oidc: the words here are claims, client_id, client_secret, discovery_url, issuer, prompt, scopes`},
+		"unknown":             {base + "isuer x", `unrecognized subdirective "isuer" in provider oidc: the words here are claims, client_id, client_secret, discovery_url, issuer, prompt, scopes, verify_account`},
 		"missing value":       {base + "prompt", "prompt has no value: write prompt <value>"},
 		"extra value":         {base + "prompt login consent", "prompt has 2 values and takes one"},
 		"twice":               {base + "issuer https://b.example", "issuer is written twice in provider oidc: keep one line"},
@@ -110,7 +110,7 @@ func TestEveryWordHasAnErrorForEachMistake(t *testing.T) {
 			}
 			mistakes := map[string]string{"missing": w.Name(), "block": w.Name() + " {env.X} {\n}", "brace": w.Name() + " a}b"}
 			if w.Values == nil {
-				mistakes["extra"] = w.Name() + " {env.X} {env.X}"
+				mistakes["extra"] = w.Name() + strings.Repeat(" {env.X}", max(w.Joined, 1)+1)
 				mistakes["twice"] = w.Name() + " {env.X}\n" + w.Name() + " {env.X}"
 			}
 			for mistake, line := range mistakes {

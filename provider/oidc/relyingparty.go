@@ -42,7 +42,8 @@ type Dialect interface {
 	Missing(*IDToken) []string
 	// Person reads who signed in. An error means that the token is not acceptable.
 	Person(*IDToken) (provider.Person, error)
-	// Transient tells whether an answer that looks definite is a passing failure.
+	// Transient tells whether an answer that looks definite is a passing failure, or one of
+	// ours: it says nothing about the person.
 	Transient(*TokenError) bool
 }
 

@@ -106,6 +106,9 @@ func (m *Module) Provision(caddy.Context) error {
 // Provision must have run.
 func (m *Module) Identity() string { return m.config.identity() }
 
+// Reopens implements store.Reopener.
+func (*Module) Reopens() {}
+
 // Open implements store.Opener.
 func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
 	s, err := Open(ctx, m.config, env)

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 )
 
@@ -53,9 +55,9 @@ func TestSec_N13_KillDuringLogins(t *testing.T) {
 // of a refresh, and around the commit of each.
 func TestSec_N13_Failpoints(t *testing.T) {
 	t.Parallel()
-	// Keyring, login, end of login, code, consumption, grant, refresh: seven writes with
-	// five points each. Two more sign-ins follow at least, whose points come later.
-	const points = 7 * 5
+	// Keyring, login, end of login, code, consumption, grant, lease, refresh: eight writes
+	// with five points each. Two more sign-ins follow at least, whose points come later.
+	const points = 8 * 5
 	for n := 1; n <= points+1; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
@@ -111,13 +113,17 @@ func logins(t *testing.T, path string, lines int, more ...string) map[string]sig
 	return seen
 }
 
+// restarted is the clock of the next process. It starts when the right to ask the provider
+// has ended that the killed one may have had.
+func restarted() time.Time { return clock.System().Add(20 * time.Second) }
+
 // checkLogins opens the store as the next process does. What a client has got is good;
 // what it has not may be lost. No code is good twice.
 func checkLogins(t *testing.T, path string, seen map[string]signedIn) {
 	t.Helper()
 	s := mustOpen(t, path, env())
 	defer closed(t, s)
-	g, err := service(s)
+	g, err := service(s, restarted)
 	if err != nil {
 		t.Fatal(err)
 	}

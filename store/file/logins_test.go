@@ -62,17 +62,17 @@ var terms = grants.Terms{
 
 // service is the real life cycle of sign-ins over a store, under a key that all
 // processes of a test know.
-func service(s store.Store) (*grants.Service, error) {
+func service(s store.Store, now clock.Func) (*grants.Service, error) {
 	master, err := seal.NewMaster(make([]byte, seal.KeySize))
 	if err != nil {
 		return nil, err
 	}
 	v := vault.New(vault.Config{
-		Store: s, Issuer: issuer, Masters: []seal.Master{master}, Now: clock.System, Rand: rand.Reader,
+		Store: s, Issuer: issuer, Masters: []seal.Master{master}, Now: now, Rand: rand.Reader,
 		NewSigningKey: func(now time.Time) (seal.SigningKey, error) { return tokens.NewSigningKey(rand.Reader, "ES256", now) },
 	})
 	return grants.New(grants.Config{
-		Vault: v, Site: seal.SiteOf(issuer), Now: clock.System, Rand: rand.Reader, Events: event.Discard{},
+		Vault: v, Site: seal.SiteOf(issuer), Now: now, Rand: rand.Reader, Events: event.Discard{},
 		Changed: func(tokens.ID) {},
 	}), nil
 }
@@ -125,7 +125,7 @@ func signInForever(path, failpoint string) error {
 		}
 		f.AtCommit(s.point)
 	}
-	g, err := service(s)
+	g, err := service(s, clock.System)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,9 @@ func classifyCode(code string) sqlstore.Fault {
 	// The server shuts down, crashed, or starts; the connection broke.
 	case strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "08"):
 		f.Passing, f.Lost = true, true
+	// The disk is full.
+	case code == "53100":
+		f.Refused = true
 	}
 	return f
 }

@@ -11,10 +11,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // remedies are what an administrator has to do about an answer of the server, by how it
@@ -41,6 +44,10 @@ var remedies = []struct{ answer, remedy string }{
 	{"WRONGTYPE", "something else uses these keys: set another prefix"},
 }
 
+// refusals are the answers to writes of a server that goes on reading. A replica is not
+// among them: what it reads may be old.
+var refusals = []string{"MISCONF", "OOM", "NOREPLICAS"}
+
 // explain turns an error of the library into one that says what to do. It stays unknown:
 // whatever a server answers beside a record or nothing is no answer about a record.
 func explain(err error) error {
@@ -51,6 +58,9 @@ func explain(err error) error {
 	if errors.As(err, &answer) {
 		for _, r := range remedies {
 			if strings.HasPrefix(answer.Error(), r.answer) {
+				if slices.Contains(refusals, r.answer) {
+					err = fmt.Errorf("%w: %w", store.ErrRefused, err)
+				}
 				return fmt.Errorf("%s (%w)", r.remedy, err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/redis"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/redis/redistest"
@@ -230,4 +231,24 @@ func TestScriptsAreForgotten(t *testing.T) {
 		exercise(t, s, e.Now)
 		wantNil(t, admin.ScriptFlush(t.Context()).Err())
 	}
+}
+
+// A server whose memory is full refuses writes and goes on reading: nobody who is signed
+// in must notice.
+func TestFullMemory(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "maxmemory-policy noeviction")
+	s := openStore(t, redis.Options{Addresses: []string{server.Addr}}, systemEnv())
+	defer s.Close()
+	r := grant(0, clock.System().Add(time.Hour))
+	wantNil(t, s.Create(t.Context(), r))
+	admin := server.Client(t)
+	wantNil(t, admin.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	err := s.Create(t.Context(), grant(1, clock.System().Add(time.Hour)))
+	wantUnknown(t, err)
+	wantErr(t, err, store.ErrRefused)
+	_, err = s.Get(t.Context(), r.Key)
+	wantNil(t, err)
+	wantNil(t, admin.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	wantNil(t, s.Create(t.Context(), grant(2, clock.System().Add(time.Hour))))
 }

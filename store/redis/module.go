@@ -211,6 +211,9 @@ func (m *Module) wantsTLS() bool {
 // Identity implements store.Opener: where the data is. Provision must have run.
 func (m *Module) Identity() string { return m.options.Identity() }
 
+// Reopens implements store.Reopener.
+func (*Module) Reopens() {}
+
 // Open implements store.Opener.
 func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
 	s, err := Open(ctx, m.options, env)

@@ -23,8 +23,8 @@ import (
 // because no node runs any more. Sweep comes 10 minutes after the end.
 const garbageAfter = time.Hour
 
-// watched is the kind whose changes other nodes are told about.
-const watched store.Kind = "grant"
+// watched are the kinds whose changes other nodes are told about.
+var watched = []store.Kind{"grant", "keyring"}
 
 var errClosed = errors.New("the store is closed")
 

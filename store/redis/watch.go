@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *Store) hear(message any, fn func(store.Key)) {
 // notice is where a change of the key is published, and as what; "" for kinds that nobody
 // remembers.
 func (s *Store) notice(k store.Key) (channel, message string) {
-	if k.Kind != watched {
+	if !slices.Contains(watched, k.Kind) {
 		return "", ""
 	}
 	return s.channel(), s.node + " " + keyText(k)

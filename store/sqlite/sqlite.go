@@ -121,9 +121,9 @@ func classify(err error) sqlstore.Fault {
 	case codeBusy, codeLocked:
 		return sqlstore.Fault{Passing: true, Remedy: "another process holds the file locked: end what has it open for long"}
 	case codeReadOnly, codeCantOpen:
-		return sqlstore.Fault{Remedy: "let the user who runs Caddy read and write the file, those beside it, and its directory"}
+		return sqlstore.Fault{Refused: e.Code()&0xff == codeReadOnly, Remedy: "let the user who runs Caddy read and write the file, those beside it, and its directory"}
 	case codeFull:
-		return sqlstore.Fault{Remedy: "make room on the disk; nothing is lost, and no restart is needed"}
+		return sqlstore.Fault{Refused: true, Remedy: "make room on the disk; nothing is lost, and no restart is needed"}
 	case codeIOError:
 		return sqlstore.Fault{Remedy: "look at the disk and at the system's log"}
 	case codeCorrupt:

@@ -21,7 +21,9 @@ import (
 // starts or throttles a database.
 // https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
 var (
-	passing   = []int32{1205, 1222, 3960, 2601, 2627, 41302, 41305, 41325, 41839}
+	passing = []int32{1205, 1222, 3960, 2601, 2627, 41302, 41305, 41325, 41839}
+	// The database, or its log, is full.
+	full      = []int32{1105, 9002}
 	azureBusy = []int32{4221, 10928, 10929, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920}
 )
 
@@ -51,6 +53,7 @@ func classify(err error) sqlstore.Fault {
 	case errors.As(err, &answer):
 		f := sqlstore.Fault{Remedy: remedies[answer.Number]}
 		f.Passing = slices.Contains(passing, answer.Number) || slices.Contains(azureBusy, answer.Number)
+		f.Refused = slices.Contains(full, answer.Number)
 		return f
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return sqlstore.Fault{Remedy: dialRemedy(err)}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	mssql "github.com/microsoft/go-mssqldb"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 func TestClassify(t *testing.T) {
@@ -43,6 +45,11 @@ func TestClassify(t *testing.T) {
 		f := classify(test.err)
 		if f.Passing != test.passing || f.Lost != test.lost || (test.remedy == "") != (f.Remedy == "") || !strings.Contains(f.Remedy, test.remedy) {
 			t.Errorf("%v: %+v", test.err, f)
+		}
+	}
+	for number, refused := range map[int32]bool{1105: true, 9002: true, 3906: false, 1205: false} {
+		if err := explain(answer(number)); errors.Is(err, store.ErrRefused) != refused {
+			t.Errorf("%d: %v", number, err)
 		}
 	}
 }

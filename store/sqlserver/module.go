@@ -94,6 +94,9 @@ func (m *Module) Provision(caddy.Context) error {
 // Identity implements store.Opener: server, database and tables. Provision must have run.
 func (m *Module) Identity() string { return identity(m.resolved.DSN.Reveal(), m.resolved.Prefix) }
 
+// Reopens implements store.Reopener.
+func (*Module) Reopens() {}
+
 // Open implements store.Opener.
 func (m *Module) Open(ctx context.Context, env store.Env) (store.Store, error) {
 	return Open(ctx, m.resolved, env)

@@ -31,7 +31,7 @@ type Verifier struct{ tokens *oidc.IDTokenVerifier }
 func New(ctx context.Context, issuer, audience string) *Verifier {
 	keys := oidc.NewRemoteKeySet(ctx, issuer+"/jwks")
 	return &Verifier{tokens: oidc.NewVerifier(issuer, keys, &oidc.Config{
-		ClientID: audience, SupportedSigningAlgs: []string{oidc.RS256},
+		ClientID: audience, SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256},
 	})}
 }
 

@@ -50,7 +50,7 @@ func New(issuer, audience string) *Verifier {
 // Verify returns the claims of a valid token: what follows "Bearer " in the header
 // Authorization.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
 		return nil, err
 	}

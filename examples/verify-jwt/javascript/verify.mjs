@@ -13,7 +13,7 @@ export function verifier(issuer, audience) {
     const { payload } = await jwtVerify(token, keys, {
       issuer,
       audience,
-      algorithms: ['RS256'],
+      algorithms: ['RS256', 'ES256'],
       // RFC 9068 section 4: the resource server MUST verify the type.
       typ: 'at+jwt',
       // The library accepts a token that does not end.

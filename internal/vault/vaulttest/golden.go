@@ -55,7 +55,14 @@ const writeGolden = "MCPOAUTH_WRITE_GOLDEN"
 // the records of people who upgrade.
 func Golden[T any](t *testing.T, k vault.Kind[T], id string, want T) {
 	t.Helper()
-	path := filepath.Join("testdata", string(k.Name)+".golden.json")
+	GoldenNamed(t, string(k.Name), k, id, want)
+}
+
+// GoldenNamed is Golden for the fixture testdata/<name>.golden.json: a kind has several
+// once it has got new members.
+func GoldenNamed[T any](t *testing.T, name string, k vault.Kind[T], id string, want T) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden.json")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if os.Getenv(writeGolden) == "" {
 			t.Fatalf("no fixture %s; set %s=1 to make it", path, writeGolden)
@@ -142,11 +149,18 @@ func write[T any](t *testing.T, path string, k vault.Kind[T], id string, value T
 	if err != nil {
 		t.Fatal(err)
 	}
+	Write(t, path, s, goldenTime, id)
+}
+
+// Write makes a fixture of everything in s, which is sealed under the master key 00, 01, …
+// 1f and alive at now. id is the natural id of the record that the fixture is about.
+func Write(t testing.TB, path string, s *Store, now time.Time, id string) {
+	t.Helper()
 	raw := make([]byte, seal.KeySize)
 	for i := range raw {
 		raw[i] = byte(i)
 	}
-	f := Fixture{Issuer: Issuer, Master: base64.StdEncoding.EncodeToString(raw), Now: goldenTime.Unix(), ID: id}
+	f := Fixture{Issuer: Issuer, Master: base64.StdEncoding.EncodeToString(raw), Now: now.Unix(), ID: id}
 	for _, r := range s.Records("") {
 		f.Records = append(f.Records, fixtureRecord{
 			Kind: r.Kind, ID: r.ID, Version: hex.EncodeToString(r.Version[:]),

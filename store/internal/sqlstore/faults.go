@@ -21,6 +21,8 @@ type Fault struct {
 	Passing bool
 	// Lost tells whether the connection is gone, and with it perhaps others of the pool.
 	Lost bool
+	// Refused tells that the database takes no writes at present, and that reads go on.
+	Refused bool
 	// Remedy is what an administrator can do, a clause that follows the error; "" where
 	// there is nothing to say.
 	Remedy string
@@ -79,8 +81,12 @@ func (s *Store) dropIdle() {
 	s.config.Read.SetMaxIdleConns(s.config.Read.Stats().MaxOpenConnections)
 }
 
-// Explain says what can be done about an error.
+// Explain says what can be done about an error, and wraps store.ErrRefused where only
+// writes are refused.
 func Explain(err error, f Fault) error {
+	if f.Refused {
+		err = fmt.Errorf("%w: %w", store.ErrRefused, err)
+	}
 	if f.Remedy == "" {
 		return err
 	}
