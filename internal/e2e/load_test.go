@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,9 @@ type load struct {
 	ctx       context.Context
 	stop      context.CancelFunc
 	transport http.RoundTripper
-	workers   sync.WaitGroup
+	// patient clients try again after a 503, which says nothing about their session.
+	patient bool
+	workers sync.WaitGroup
 
 	done     [kinds]atomic.Int64
 	sessions chan *session  // nobody is refreshing them
@@ -227,6 +230,29 @@ func (l *load) use(token string) error {
 	return l.post(l.w.resource, "application/json", token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil)
 }
 
+// answer sends a request, and again where it is told to come back and the client is patient.
+func (l *load) answer(req *http.Request) (*http.Response, error) {
+	for {
+		resp, err := l.transport.RoundTrip(req)
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !l.patient {
+			return resp, err
+		}
+		resp.Body.Close()
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil {
+			return nil, fmt.Errorf("503 without Retry-After: %w", err)
+		}
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-l.w.ctx.Done():
+			return nil, l.w.ctx.Err()
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+}
+
 func (l *load) token(client string, form url.Values) (*session, error) {
 	var got struct {
 		Access  string `json:"access_token"`
@@ -252,7 +278,7 @@ func (l *load) post(target, contentType, token, body string, into any) error {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := l.transport.RoundTrip(req)
+	resp, err := l.answer(req)
 	if err != nil {
 		return fmt.Errorf("%s: %w", req.URL.Path, err)
 	}
