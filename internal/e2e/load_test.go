@@ -38,7 +38,8 @@ type load struct {
 	ctx       context.Context
 	stop      context.CancelFunc
 	transport http.RoundTripper
-	// patient clients try again after a 503, which says nothing about their session.
+	// patient clients try again after a 503 or a broken connection: neither says anything
+	// about their session.
 	patient bool
 	workers sync.WaitGroup
 
@@ -56,6 +57,9 @@ type session struct {
 	index  int
 	tokens
 }
+
+// errBroken says that there was no answer.
+var errBroken = errors.New("the connection broke")
 
 // newLoad signs n people in.
 func newLoad(w *world, transport http.RoundTripper, n int) *load {
@@ -89,7 +93,7 @@ func (l *load) run(kind work, clients int, every time.Duration) {
 				}
 				if err := do(); err == nil {
 					l.done[kind].Add(1)
-				} else if l.ctx.Err() == nil {
+				} else if l.ctx.Err() == nil && !(l.patient && errors.Is(err, errBroken)) {
 					l.failed(err)
 				}
 			}
@@ -280,7 +284,7 @@ func (l *load) post(target, contentType, token, body string, into any) error {
 	}
 	resp, err := l.answer(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", req.URL.Path, err)
+		return fmt.Errorf("%s: %w: %w", req.URL.Path, errBroken, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
