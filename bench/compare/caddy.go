@@ -17,6 +17,7 @@ type site struct {
 	store     string // of mcp_oauth, which is absent where it is ""
 	transport bool   // the recommended block
 	forward   bool   // forward_auth
+	handler   bool   // one that does nothing to speak of
 	header    bool   // a text as long as a JWT in the place of the client's token
 }
 
@@ -101,6 +102,9 @@ func (w *world) caddyfile(c site, s *system, n int) (string, error) {
 	before, block := "", ""
 	if c.transport {
 		block = fmt.Sprintf("transport http {\n\t\t\tkeepalive_idle_conns_per_host %d\n\t\t}", w.idle)
+	}
+	if c.handler {
+		before = "vars a b"
 	}
 	if c.header {
 		block = "header_up Authorization \"Bearer " + strings.Repeat("x", jwtLength) + "\""

@@ -16,7 +16,7 @@ import (
 )
 
 // streamKinds are the systems that streams and bodies are measured with.
-var streamKinds = []string{"caddy", "guard-memory-1", "guard-file-1", "forward_auth", "nginx", "nginx-auth_request"}
+var streamKinds = []string{"caddy", "caddy-handler", "guard-memory-1", "guard-file-1", "forward_auth", "nginx", "nginx-auth_request"}
 
 // perSession is how many streams a session may have by default, and has here.
 const perSession = 64

@@ -47,6 +47,7 @@ type kind struct {
 var kinds = []kind{
 	{name: "direct", base: "caddy", start: startDirect},
 	{name: "caddy", base: "caddy", start: caddyWith(site{})},
+	{name: "caddy-handler", base: "caddy", start: caddyWith(site{handler: true})},
 	{name: "caddy-many", base: "caddy-many", start: caddyWith(site{})},
 	{name: "caddy-header", base: "caddy", start: caddyWith(site{header: true})},
 	{name: "caddy-transport", base: "caddy", start: caddyWith(site{transport: true})},

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,10 @@ type load struct {
 	ctx       context.Context
 	stop      context.CancelFunc
 	transport http.RoundTripper
-	workers   sync.WaitGroup
+	// patient clients try again after a 503 or a broken connection: neither says anything
+	// about their session.
+	patient bool
+	workers sync.WaitGroup
 
 	done     [kinds]atomic.Int64
 	sessions chan *session  // nobody is refreshing them
@@ -53,6 +57,9 @@ type session struct {
 	index  int
 	tokens
 }
+
+// errBroken says that there was no answer.
+var errBroken = errors.New("the connection broke")
 
 // newLoad signs n people in.
 func newLoad(w *world, transport http.RoundTripper, n int) *load {
@@ -86,7 +93,7 @@ func (l *load) run(kind work, clients int, every time.Duration) {
 				}
 				if err := do(); err == nil {
 					l.done[kind].Add(1)
-				} else if l.ctx.Err() == nil {
+				} else if l.ctx.Err() == nil && !(l.patient && errors.Is(err, errBroken)) {
 					l.failed(err)
 				}
 			}
@@ -227,6 +234,29 @@ func (l *load) use(token string) error {
 	return l.post(l.w.resource, "application/json", token, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil)
 }
 
+// answer sends a request, and again where it is told to come back and the client is patient.
+func (l *load) answer(req *http.Request) (*http.Response, error) {
+	for {
+		resp, err := l.transport.RoundTrip(req)
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !l.patient {
+			return resp, err
+		}
+		resp.Body.Close()
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil {
+			return nil, fmt.Errorf("503 without Retry-After: %w", err)
+		}
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-l.w.ctx.Done():
+			return nil, l.w.ctx.Err()
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+}
+
 func (l *load) token(client string, form url.Values) (*session, error) {
 	var got struct {
 		Access  string `json:"access_token"`
@@ -252,9 +282,9 @@ func (l *load) post(target, contentType, token, body string, into any) error {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := l.transport.RoundTrip(req)
+	resp, err := l.answer(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", req.URL.Path, err)
+		return fmt.Errorf("%s: %w: %w", req.URL.Path, errBroken, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)

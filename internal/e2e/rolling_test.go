@@ -17,10 +17,9 @@ import (
 // connection breaks before there is an answer.
 type failover struct {
 	*nodes
+	fresh  http.Transport // connections that waited may be broken at both nodes
 	turn   atomic.Int64
 	served [2]atomic.Int64
-	// patient clients try again while there is no answer, or it is 503, as Retry-After says.
-	patient bool
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -28,35 +27,17 @@ func (f *failover) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != f.addr {
 		return f.transport.RoundTrip(r)
 	}
-	given, again := time.After(2*patience), time.NewTicker(200*time.Millisecond)
-	defer again.Stop()
-	for {
-		resp, err := f.either(r)
-		if !f.patient || err == nil && resp.StatusCode != http.StatusServiceUnavailable {
-			return resp, err
+	first := int(f.turn.Add(1))
+	var all error
+	// While a refresh waits for one that died with its node, the other node may be ended, too.
+	for i := range 4 {
+		resp, err := f.ask((first+i)%2, r)
+		if err == nil {
+			return resp, nil
 		}
-		select {
-		case <-given:
-			return resp, err
-		case <-again.C:
-			if err == nil {
-				resp.Body.Close()
-			}
-		}
+		all = errors.Join(all, err)
 	}
-}
-
-func (f *failover) either(r *http.Request) (*http.Response, error) {
-	first := int(f.turn.Add(1)) % 2
-	resp, err := f.ask(first, r)
-	if err == nil {
-		return resp, nil
-	}
-	resp, again := f.ask(1-first, r)
-	if again != nil {
-		return nil, errors.Join(err, again)
-	}
-	return resp, nil
+	return nil, all
 }
 
 func (f *failover) ask(node int, r *http.Request) (*http.Response, error) {
@@ -69,7 +50,7 @@ func (f *failover) ask(node int, r *http.Request) (*http.Response, error) {
 		}
 		out.Body = body
 	}
-	resp, err := f.transport.RoundTrip(out)
+	resp, err := f.fresh.RoundTrip(out)
 	if err == nil {
 		f.served[node].Add(1)
 	}
@@ -87,17 +68,17 @@ func TestNodesAreUpgradedInTurn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := startNodes(t, "store redis redis://"+server.Addr+" {\nprefix "+name+"\n}\n")
-			// A node that dies while it asks the provider about a session leaves a lease behind,
-			// which holds up the next refresh of that session until it ends.
-			way := &failover{nodes: n, patient: name == "kill"}
-			l := newLoad(n.world, way, 6)
+			way := &failover{nodes: n, fresh: http.Transport{DisableKeepAlives: true}}
+			l := newLoad(n.world, way, 8)
+			// Who dies while it asks the provider keeps the others from asking for some seconds.
+			l.patient = name == "kill"
 			more := [kinds]int64{refreshes: 10, calls: 10}
 			if name == "stop" {
 				// A code whose answer is lost with its server must not be shown again.
 				l.run(logins, 1, 0)
 				more[logins] = 1
 			}
-			l.run(refreshes, 2, 0)
+			l.run(refreshes, 4, 0)
 			l.run(calls, 1, 5*time.Millisecond)
 			for range 2 {
 				for node := range n.caddy {

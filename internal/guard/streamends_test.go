@@ -144,27 +144,32 @@ func TestStreamsEndInTime(t *testing.T) {
 	})
 }
 
-// A stream that ends before those that are open does not wait for them.
-func TestShorterStreamComesLater(t *testing.T) {
+// Streams that end at other times than those that are open change nothing for these.
+func TestShorterAndLongerStreams(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := Streams{now: clock.System}
-		long, short := &stream{ctx: passContext{parent: t.Context()}}, &stream{ctx: passContext{parent: t.Context()}}
-		for st, end := range map[*stream]time.Duration{long: time.Hour, short: time.Minute} {
-			s.enter(st, [32]byte{}, [16]byte{}, 0)
-			s.endBy(st, clock.System().Add(end))
-		}
-		<-time.After(time.Minute)
-		synctest.Wait()
-		if !short.cut.Load() || long.cut.Load() {
-			t.Errorf("short ended: %v, long ended: %v", short.cut.Load(), long.cut.Load())
-		}
-		s.EndAll()
-		late := &stream{ctx: passContext{parent: t.Context()}}
-		s.enter(late, [32]byte{}, [16]byte{}, 0)
-		s.endBy(late, clock.System().Add(time.Second))
-		if s.alarm.Stop() {
-			t.Error("an alarm is set for streams of a site that has gone")
-		}
-	})
+	for _, order := range [][]time.Duration{{time.Hour, time.Minute}, {time.Minute, time.Hour}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := Streams{now: clock.System}
+			streams := map[time.Duration]*stream{}
+			enter := func(end time.Duration) *stream {
+				st := &stream{ctx: passContext{parent: t.Context()}}
+				s.enter(st, [32]byte{}, [16]byte{}, 0)
+				s.endBy(st, clock.System().Add(end))
+				return st
+			}
+			for _, end := range order {
+				streams[end] = enter(end)
+			}
+			<-time.After(time.Minute)
+			synctest.Wait()
+			if !streams[time.Minute].cut.Load() || streams[time.Hour].cut.Load() {
+				t.Errorf("%v: short ended: %v, long ended: %v", order, streams[time.Minute].cut.Load(), streams[time.Hour].cut.Load())
+			}
+			s.EndAll()
+			enter(time.Second)
+			if s.alarm.Stop() {
+				t.Error("an alarm is set for streams of a site that has gone")
+			}
+		})
+	}
 }
