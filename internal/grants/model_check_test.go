@@ -117,6 +117,7 @@ func (k *modelCheck) wrote(c *modelCall) {
 			k.failf(c, "made another access token where the rule says %s", c.ruled)
 		}
 		now.replaced = old.replaced
+		c.session.forget(now.current)
 	case now.current == old.current && now.prev == old.prev && now.gen == old.gen:
 		c.session.taken, c.session.state.yes = clock.System().Unix(), now.yes
 		return
@@ -129,6 +130,15 @@ func (k *modelCheck) wrote(c *modelCall) {
 		k.failf(c, "made a state that follows from no case")
 	}
 	c.session.state, c.after = now, &now
+}
+
+// forget drops what was answered with a refresh token: it has another access token now.
+func (s *modelSession) forget(refresh [32]byte) {
+	for token := range s.pairs {
+		if tokens.Hash(token) == refresh {
+			s.pairs[token] = nil
+		}
+	}
 }
 
 // justNow tells whether a time is that of the call's node.
