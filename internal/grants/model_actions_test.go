@@ -92,15 +92,17 @@ const modelActions = 24
 type modelPlan struct {
 	seed      uint64
 	processes []int // of each client
-	// strict is a provider that takes each of its tokens once, graceless is a grace of 0.
-	strict, graceless bool
-	actions           []action
-	tally             *modelTally // nil where nobody counts
+	// strict is a provider that takes each of its tokens once, graceless is a grace of 0, short
+	// is an access token of a minute.
+	strict, graceless, short bool
+
+	actions []action
+	tally   *modelTally // nil where nobody counts
 }
 
 func newModelPlan(seed uint64) modelPlan {
 	r := rand.New(rand.NewPCG(seed, 0))
-	p := modelPlan{seed: seed, processes: []int{1, 1, 1 + r.IntN(3)}, strict: r.IntN(2) == 0, graceless: r.IntN(8) == 0}
+	p := modelPlan{seed: seed, processes: []int{1, 1, 1 + r.IntN(3)}, strict: r.IntN(2) == 0, graceless: r.IntN(8) == 0, short: r.IntN(4) == 0}
 	if r.IntN(3) == 0 {
 		p.processes = append(p.processes, 2)
 	}

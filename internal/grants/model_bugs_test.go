@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
@@ -187,10 +188,13 @@ func anewInGrace(c *modelCall, ask func() (*Issued, error)) (*Issued, error) {
 
 // graceAfterRevocation remembers answers and gives them again whatever became of the grant.
 func graceAfterRevocation() func(*modelCall, func() (*Issued, error)) (*Issued, error) {
+	var mu sync.Mutex // calls that shared an answer end together
 	answers := map[tokens.ID]map[string]*Issued{}
 	return func(c *modelCall, ask func() (*Issued, error)) (*Issued, error) {
 		shown := text(c.token)
 		out, err := ask()
+		mu.Lock()
+		defer mu.Unlock()
 		if err == nil {
 			if answers[out.Grant] == nil {
 				answers[out.Grant] = map[string]*Issued{}

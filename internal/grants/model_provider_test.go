@@ -44,6 +44,9 @@ func (p *modelProvider) Refresh(ctx context.Context, token secret.String) (*prov
 	if _, err := fmt.Sscanf(token.Reveal(), "%s %d", &subject, &n); err != nil {
 		return nil, err
 	}
+	if call.asked && !call.unasked {
+		call.w.check.failf(call, "asked the provider again after it had said yes")
+	}
 	switch {
 	case call.do.provider == providerDown:
 		call.unasked = true

@@ -44,6 +44,7 @@ type modelState struct {
 	created  int64
 	expires  int64 // absolute
 	yes      int64 // when the provider last vouched for the person
+	good     int64 // until when access is
 	ended    bool
 }
 
@@ -66,6 +67,12 @@ func (s *modelState) rule(hash [32]byte, gen uint32, now time.Time, l policy.Lif
 		return ruledRecovered
 	}
 	return ruledReused
+}
+
+// stale tells whether the access token of a pair is not worth giving again: a graced answer
+// then has another one beside the same refresh token.
+func (s *modelState) stale(now time.Time, l policy.Lifetimes) bool {
+	return time.Unix(s.good, 0).Sub(now) < min(time.Minute, l.Access/2) && s.good < s.expires
 }
 
 // bridges tells whether a refresh may succeed while the provider cannot be asked.

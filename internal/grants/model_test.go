@@ -12,6 +12,9 @@ import (
 // modelRuns is how many runs there are, unless MCPOAUTH_MODEL_RUNS says otherwise.
 const modelRuns = 3000
 
+// modelTallied is how many runs have an answer by each case.
+const modelTallied = 300
+
 // MCPOAUTH_MODEL_SEED repeats the one run that a failure names.
 func TestRefreshModel(t *testing.T) {
 	t.Parallel()
@@ -31,7 +34,7 @@ func TestRefreshModel(t *testing.T) {
 	t.Cleanup(func() {
 		t.Logf("%d runs, answers by case: %s", runs, &tally)
 		for i := range tally {
-			if tally[i].Load() == 0 && !t.Failed() {
+			if tally[i].Load() == 0 && runs >= modelTallied && !t.Failed() {
 				t.Errorf("no answer by case %s", ruling(i))
 			}
 		}
@@ -41,6 +44,9 @@ func TestRefreshModel(t *testing.T) {
 			t.Parallel()
 			for seed := first; seed < runs && !t.Failed(); seed += workers {
 				modelRun(t, seed, &tally)
+				if done := seed + 1; done >= 10_000 && done%10_000 < workers {
+					t.Logf("%d runs", done)
+				}
 			}
 		})
 	}
@@ -54,7 +60,8 @@ func modelRun(t *testing.T, seed uint64, tally *modelTally) {
 		return
 	}
 	short, fault := shrink(t, p, seededBug{})
-	t.Errorf("MCPOAUTH_MODEL_SEED=%d: %s\n  clients with %v processes, provider strict: %t, no grace: %t, and these actions:%s", seed, fault, p.processes, p.strict, p.graceless, short)
+	t.Errorf("MCPOAUTH_MODEL_SEED=%d: %s\n  clients with %v processes, provider strict: %t, no grace: %t, short access: %t, and these actions:%s",
+		seed, fault, p.processes, p.strict, p.graceless, p.short, short)
 }
 
 // modelBugRuns is after how many runs each seeded bug is found at the latest.

@@ -73,6 +73,7 @@ type modelCall struct {
 	// What the rule says since its last read, and what it wrote.
 	seen  *modelState
 	ruled ruling
+	stale bool // of the access token that a graced answer would repeat
 	wrote ruling
 	after *modelState
 	mode  string // of its event
@@ -154,6 +155,9 @@ func newModelWorld(p modelPlan, bug seededBug) (*modelWorld, error) {
 	w.terms = Terms{Policy: testPolicy(), Provider: w.provider}
 	if p.graceless {
 		w.terms.Policy.Lifetimes.RefreshGrace = 0
+	}
+	if p.short {
+		w.terms.Policy.Lifetimes.Access = time.Minute
 	}
 	for i := range w.nodes {
 		w.start(i, 0)
