@@ -88,7 +88,7 @@ func apiError(err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}
 }
 
-// badStream is an error of the stream that came with a request.
+// badStream is an error of what came with a request, such as a stream.
 type badStream struct{ error }
 
 // loadedSite is an answer about one site.
@@ -106,7 +106,7 @@ func listSites(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func serveExport(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func serveExport(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveImport(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func spool(r io.Reader) (io.ReadSeeker, func(), error) {
 }
 
 func serveCheck(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (s *site) history(ctx context.Context, session grants.Session) ([]pastEvent
 const maxRevocation = 8 << 10
 
 func serveRevoke(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func serveRevoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveSessions(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}

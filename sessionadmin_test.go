@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
@@ -35,6 +37,26 @@ func TestAdminRevoke(t *testing.T) {
 	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions?issuer=x", "", http.StatusNotFound, "no mcp_oauth site")
 	if w, err := adminCall(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", ""); err != nil || w.Body.String() != "[]\n" {
 		t.Errorf("sessions: %s, %v", w.Body, err)
+	}
+}
+
+// What means no site in particular by mistake means none: a variable without a value must
+// not sign the people of another site out.
+func TestAdminIssuer(t *testing.T) {
+	_, h := running(t, sited("meant.example.com"))
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"issuer=", "issuer", "issuer=%zz", "issuer=https://meant.example.com/oauth&issuer=", "a;issuer=x"} {
+		wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke?"+query, `{"all":true}`, http.StatusBadRequest, "")
+	}
+	for _, args := range [][]string{{"revoke", "--all", "--issuer", ""}, {"keys", "rotate", "--now", "--issuer="}, {"store", "export", "--issuer="}} {
+		root := &cobra.Command{SilenceErrors: true}
+		root.AddCommand(storeCommand(), keysCommand(), revokeCommand())
+		root.SetArgs(args)
+		if err := root.Execute(); !errors.Is(err, errEmptyIssuer) {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
 
