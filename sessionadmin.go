@@ -63,6 +63,11 @@ func inspectingGrants(ctx context.Context, s *site) (*grants.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Where there are no keys nobody ever signed in: it is not the store that is meant, and
+	// nothing is to be made in it.
+	if _, _, err := v.Inspect(ctx); err != nil {
+		return nil, err
+	}
 	return grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: rand.Reader, Events: s.sink, Changed: func(tokens.ID) {},
 	}), nil

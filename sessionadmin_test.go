@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -57,6 +58,25 @@ func TestAdminIssuer(t *testing.T) {
 		if err := root.Execute(); !errors.Is(err, errEmptyIssuer) {
 			t.Errorf("%v: %v", args, err)
 		}
+	}
+}
+
+// Without a server, a store that has never been used is nearly always not the one that was
+// meant. Nobody is told that all is done there, and nothing is made in it.
+func TestSessionsOfAnUnusedStore(t *testing.T) {
+	s := siteOver(t, &fakeStore{})
+	if _, err := s.store.masterKey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sel := &selection{store: s.store, sites: []*site{s}}
+	if _, err := sel.revoke(t.Context(), inspectingGrants, grants.Selection{All: true}); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("revoke: %v", err)
+	}
+	if _, err := sel.sessions(t.Context(), inspectingGrants, "x"); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("session: %v", err)
+	}
+	if _, err := sel.keys(t.Context(), inspecting); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("keys were made: %v", err)
 	}
 }
 
