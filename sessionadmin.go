@@ -158,7 +158,8 @@ func serveRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Decode(&what); err != nil {
 		return badStream{fmt.Errorf(`the body says what to revoke, as {"person": "…"}: %w`, err)}
 	}
-	all, err := sel.revoke(r.Context(), workingGrants, what)
+	// What has begun is finished, also where the caller hangs up. The store bounds each step.
+	all, err := sel.revoke(context.WithoutCancel(r.Context()), workingGrants, what)
 	if err != nil {
 		return err
 	}

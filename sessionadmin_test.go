@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,22 @@ func TestAdminRevoke(t *testing.T) {
 	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions?issuer=x", "", http.StatusNotFound, "no mcp_oauth site")
 	if w, err := adminCall(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", ""); err != nil || w.Body.String() != "[]\n" {
 		t.Errorf("sessions: %s, %v", w.Body, err)
+	}
+}
+
+// A revocation that has begun goes on where whoever asked for it hangs up: what it had not
+// reached would work for as long as its access tokens live.
+func TestAdminRevokeOutlivesTheCaller(t *testing.T) {
+	_, h := running(t, sited("hangup.example.com"))
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp_oauth/revoke?issuer=https://hangup.example.com/oauth", strings.NewReader(`{"all":true}`))
+	w := httptest.NewRecorder()
+	if err := serveRevoke(w, r); err != nil || !strings.Contains(w.Body.String(), `"ended":0`) {
+		t.Errorf("%s, %v", w.Body, err)
 	}
 }
 
