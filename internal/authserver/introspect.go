@@ -5,7 +5,6 @@ package authserver
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
@@ -41,7 +40,7 @@ func (s *active) introspect(w http.ResponseWriter, r *http.Request, c Call) {
 	answer, err := s.about(w, r, c)
 	if err != nil {
 		if e := oauth.AsError(err); e != nil && e.Status < http.StatusInternalServerError {
-			s.Limits.TokenFailed(c.Address)
+			s.Limits.AskingFailed(c.Address)
 		}
 		s.emit(r.Context(), event.Event{Kind: event.IntrospectionRefused, Cause: err})
 		s.fail(w, r, c, err)
@@ -55,9 +54,8 @@ func (s *active) about(w http.ResponseWriter, r *http.Request, c Call) (introspe
 	if err != nil {
 		return introspection{}, err
 	}
-	never := func(*http.Request, url.Values) bool { return false }
-	if err := s.limited(r, c, form, never); err != nil {
-		return introspection{}, err
+	if wait, ok := s.Limits.AskingBlocked(c.Address); !ok {
+		return introspection{}, s.tooMany(r, c, wait)
 	}
 	client, err := s.Clients.Authenticate(r.Context(), s.Rules, r, form)
 	if err != nil {

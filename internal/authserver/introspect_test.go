@@ -125,6 +125,30 @@ func TestIntrospectionVerifiesTheAccount(t *testing.T) {
 	wantInactive(t, w.introspectCall(got.Access, me...))
 }
 
+// A client that goes on with what is dead does not take the endpoint away from the servers
+// behind its address. Who guesses at secrets here loses it.
+func TestIntrospectionIsLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, introspecting)
+	id, got := w.tokens(t)
+	for range tokenFailuresPerMinute {
+		w.revokeCall(id, "invented")
+	}
+	wantError(t, w.revokeCall(id, "invented"), http.StatusTooManyRequests, "temporarily_unavailable")
+	if rec := w.introspectCall(got.Access, basic(staticID, staticSecret)...); !strings.Contains(rec.Body.String(), `"active":true`) {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	for range tokenFailuresPerMinute {
+		wantError(t, w.introspectCall(got.Access, basic(staticID, "guess")...), http.StatusUnauthorized, "invalid_client")
+	}
+	rec := w.introspectCall(got.Access, basic(staticID, staticSecret)...)
+	wantError(t, rec, http.StatusTooManyRequests, "temporarily_unavailable")
+	if rec.Header().Get("Retry-After") == "" {
+		t.Errorf("headers %v", rec.Header())
+	}
+	wantTokens(t, w.tokenCall([]string{"grant_type", "refresh_token", "client_id", id, "refresh_token", got.Refresh}))
+}
+
 // While the store gives no answer nobody is told that a token is over.
 func TestIntrospectionUnknown(t *testing.T) {
 	t.Parallel()
