@@ -30,7 +30,7 @@ func init() {
 //	GET  /mcp_oauth/store/check    how many records of each kind open
 //	GET  /mcp_oauth/keys           the keys of the sites, as far as they are public
 //	POST /mcp_oauth/revoke         ends sessions
-//	GET  /mcp_oauth/sessions       explains sessions; of is a reference, person or client
+//	POST /mcp_oauth/sessions       explains sessions
 //	POST /mcp_oauth/keys/rotate    begins a rotation, or replaces the keys
 //
 // The query parameter issuer chooses one site; without it all sites are meant, which must
@@ -54,7 +54,7 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 		adminRoute("/mcp_oauth/store/import", http.MethodPost, serveImport),
 		adminRoute("/mcp_oauth/store/check", http.MethodGet, serveCheck),
 		adminRoute("/mcp_oauth/revoke", http.MethodPost, serveRevoke),
-		adminRoute("/mcp_oauth/sessions", http.MethodGet, serveSessions),
+		adminRoute("/mcp_oauth/sessions", http.MethodPost, serveSessions),
 		adminRoute("/mcp_oauth/keys", http.MethodGet, serveKeys),
 		adminRoute("/mcp_oauth/keys/rotate", http.MethodPost, serveRotate),
 	}

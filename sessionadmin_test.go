@@ -31,13 +31,15 @@ func TestAdminRevoke(t *testing.T) {
 			t.Errorf("%s: %s, %v", body, w.Body, err)
 		}
 	}
-	for _, body := range []string{``, `{}`, `{"all":true,"client":"c"}`, `{"user":"x"}`, `[]`, `{"person":"` + strings.Repeat("x", maxRevocation) + `"}`} {
+	for _, body := range []string{``, `{}`, `{"all":true,"client":"c"}`, `{"user":"x"}`, `[]`, `{"person":"` + strings.Repeat("x", maxNaming) + `"}`} {
 		wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke"+query, body, http.StatusBadRequest, "")
 	}
 	wantAdminError(t, http.MethodGet, "/mcp_oauth/revoke"+query, "", http.StatusMethodNotAllowed, "use POST")
 	wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke?issuer=x", `{"all":true}`, http.StatusNotFound, "no mcp_oauth site")
-	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions?issuer=x", "", http.StatusNotFound, "no mcp_oauth site")
-	if w, err := adminCall(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", ""); err != nil || w.Body.String() != "[]\n" {
+	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions?issuer=x", `{"of":"x"}`, http.StatusNotFound, "no mcp_oauth site")
+	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusMethodNotAllowed, "use POST")
+	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusBadRequest, "")
+	if w, err := adminCall(t, http.MethodPost, "/mcp_oauth/sessions"+query, `{"of":"x"}`); err != nil || w.Body.String() != "[]\n" {
 		t.Errorf("sessions: %s, %v", w.Body, err)
 	}
 }
