@@ -5,7 +5,11 @@ package grants
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // What an administrator types may look like an id and be none: a sub is often the hex of a
@@ -33,5 +37,43 @@ func TestSelectionIsBounded(t *testing.T) {
 		if _, err := n.RevokeAll(t.Context(), sel); !errors.Is(err, errLongName) {
 			t.Errorf("%+.40v: %v", sel, err)
 		}
+	}
+}
+
+// More grants than a page of a listing holds, some of them refreshed meanwhile on another
+// node: each one ends.
+func TestRevocationOfManyPages(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	const many = 2*store.MaxLimit + 50
+	all := make([]*Issued, 0, many)
+	for range many {
+		all = append(all, n.signInAs(t, ada, asking(client, resource)))
+	}
+	other := nodeOn(t, n.store, n.clock, n.provider)
+	var refreshing sync.WaitGroup
+	refreshing.Go(func() {
+		for _, i := range all {
+			if _, err := other.refresh(t, text(*i.Refresh)); err != nil && oauth.AsError(err) == nil {
+				t.Error(err)
+			}
+		}
+	})
+	ended, err := n.RevokeAll(t.Context(), Selection{Client: client})
+	if err != nil || ended > many {
+		t.Errorf("%d of %d ended, %v", ended, many, err)
+	}
+	refreshing.Wait()
+	found, err := n.Find(t.Context(), client)
+	if err != nil || len(found) != many {
+		t.Fatalf("%d sessions, %v", len(found), err)
+	}
+	for _, s := range found {
+		if s.Ended == nil || s.Ended.Reason != ReasonClient || s.AccessTokens != 0 {
+			t.Fatalf("%+v", s)
+		}
+	}
+	if again, err := n.RevokeAll(t.Context(), Selection{Client: client}); err != nil || again != 0 {
+		t.Errorf("once more: %d, %v", again, err)
 	}
 }
