@@ -85,6 +85,7 @@ var handlerWords = words[Handler]{
 //			provider_outage <duration>
 //		}
 //		streams {
+//			until       session|token
 //			max_age     <duration>
 //			per_session <number>
 //		}

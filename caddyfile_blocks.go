@@ -26,7 +26,7 @@ const (
 	loginUsage        = "login { title <text>; support <e-mail or url> }"
 	tokensUsage       = "tokens { access <duration>; refresh <duration>; ... }"
 	rateUsage         = "rate <events> <window>"
-	streamsUsage      = "streams { max_age <duration>; per_session <number> }"
+	streamsUsage      = "streams { until session|token; max_age <duration>; per_session <number> }"
 )
 
 var resourceWords = words[Resource]{
@@ -43,6 +43,7 @@ var forwardWords = words[Forward]{
 }
 
 var streamsWords = words[Streams]{
+	"until":       scalar("until session|token", checkUntil, func(s *Streams) *string { return &s.Until }),
 	"max_age":     scalar("max_age <duration>", checkStreamAge, func(s *Streams) *Duration { return &s.MaxAge }),
 	"per_session": scalar("per_session <number>", checkStreams, func(s *Streams) *caddyhttp.WeakString { return &s.PerSession }),
 }

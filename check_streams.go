@@ -14,6 +14,14 @@ import (
 // maxStreams bounds what one session may hold open.
 const maxStreams = 10_000
 
+func checkUntil(v string) error {
+	switch policy.Until(v) {
+	case policy.UntilSession, policy.UntilToken:
+		return nil
+	}
+	return fmt.Errorf("%q ends no stream: write session, or token to end each with its access token", v)
+}
+
 func checkStreamAge(v string) error {
 	d, err := surface.ParseDuration(v)
 	if err != nil {
@@ -36,6 +44,9 @@ func (r *resolver) streams(raw *Streams) policy.Streams {
 	out := policy.DefaultStreams()
 	if raw == nil {
 		return out
+	}
+	if raw.Until != "" {
+		out.Until = policy.Until(r.value("streams: until", raw.Until, checkUntil))
 	}
 	if raw.MaxAge != "" {
 		out.MaxAge = r.duration("streams: max_age", raw.MaxAge, checkStreamAge)

@@ -79,6 +79,9 @@ var everyValue = []struct {
 		"max_age", testBase + "streams {\nmax_age VALUE\n}", []string{"1s", "1h", "24h"}, []string{"0", "25h", "1ms", "long", `""`},
 	},
 	{
+		"until", testBase + "streams {\nuntil VALUE\n}", []string{"session", "token"}, []string{"Token", "grant", "1h", `""`},
+	},
+	{
 		"per_session", testBase + "streams {\nper_session VALUE\n}", []string{"1", "64", "10000"}, []string{"0", "-1", "10001", "many", "064", `""`},
 	},
 	{

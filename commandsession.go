@@ -22,7 +22,7 @@ import (
 // sessionTarget is the part of a target that is about sessions.
 type sessionTarget interface {
 	revoke(what grants.Selection) ([]siteRevocation, error)
-	sessions(of string) ([]siteSession, error)
+	sessions(of string) (sessionList, error)
 }
 
 func revokeCommand() *cobra.Command {
@@ -97,16 +97,19 @@ which a client showed when its session had ended. Ended ones are kept for 30 day
 
 var errNoSession = errors.New("there is no such session: one that ended more than 30 days ago, or that was not used for tokens { refresh_idle }, has left no record")
 
-func printSessions(out io.Writer, what string, all []siteSession) error {
-	if len(all) == 0 {
+func printSessions(out io.Writer, what string, all sessionList) error {
+	if len(all.Sessions) == 0 {
 		return fmt.Errorf("%s: %w", plain(what), errNoSession)
 	}
 	var b bytes.Buffer
-	for i, s := range all {
+	for i, s := range all.Sessions {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		s.print(&b)
+	}
+	if all.More > 0 {
+		fmt.Fprintf(&b, "\nand %d more\n", all.More)
 	}
 	_, err := out.Write(b.Bytes())
 	return err
@@ -198,10 +201,10 @@ func (r *serverStore) revoke(what grants.Selection) (all []siteRevocation, err e
 	return all, r.askFor(&all, http.MethodPost, "revoke", bytes.NewReader(body))
 }
 
-func (r *serverStore) sessions(of string) (all []siteSession, err error) {
+func (r *serverStore) sessions(of string) (all sessionList, err error) {
 	body, err := json.Marshal(question{Of: of})
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	return all, r.askFor(&all, http.MethodPost, "sessions", bytes.NewReader(body))
 }
@@ -210,6 +213,6 @@ func (o *localStore) revoke(what grants.Selection) ([]siteRevocation, error) {
 	return o.sel.revoke(context.Background(), inspectingGrants, what)
 }
 
-func (o *localStore) sessions(of string) ([]siteSession, error) {
+func (o *localStore) sessions(of string) (sessionList, error) {
 	return o.sel.sessions(context.Background(), inspectingGrants, of)
 }

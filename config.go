@@ -64,6 +64,10 @@ type ForwardHeader struct {
 // Streams bound the answers that stay open: event streams (text/event-stream) and
 // connections that were upgraded.
 type Streams struct {
+	// What a stream ends with at the latest: `session` lets it outlive its access token for
+	// as long as the sign-in stands, `token` ends it when that token ends. Default: `session`.
+	Until string `json:"until,omitempty"`
+
 	// How long one stream may stay open; 1s to 24h. A client opens the next one and shows
 	// its token again. Default: 1h.
 	MaxAge Duration `json:"max_age,omitempty"`
@@ -170,7 +174,9 @@ type Tokens struct {
 
 	// For how long after a refresh the token before it still gets the same answer, which
 	// a client needs that lost the first answer or refreshes twice at once; 0 to 5m.
-	// Default: 60s. Zero makes every reuse an error.
+	// Default: 60s. Later, for up to a day, it gets other tokens as long as nobody has used
+	// the answer; any older token ends the sign-in. Zero is strict: every second use of a
+	// token ends the sign-in, also after an answer that was lost.
 	RefreshGrace Duration `json:"refresh_grace,omitempty"`
 
 	// The life of an authorization code; 1s to 10m (RFC 6749 §4.1.2). Default: 60s.

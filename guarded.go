@@ -15,6 +15,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/route"
 )
@@ -101,7 +102,11 @@ func serveUntilCut(pass *guard.Pass, next caddyhttp.Handler, w http.ResponseWrit
 
 // refusedByGuard writes the guard's no; g may be nil when there is no guard yet.
 func (in *instance) refusedByGuard(w http.ResponseWriter, r *http.Request, g *guard.Guard, req guard.Request, err error) {
+	// What an ended session is found by stands in each refusal of it, and in their lines.
 	ref := newRef()
+	if e := oauth.AsError(err); e != nil && e.Ref != "" {
+		ref = e.Ref
+	}
 	w, done := in.logRefused(w, r, err, ref)
 	defer done()
 	if strings.HasPrefix(in.policy.Issuer, "https:") {

@@ -5,6 +5,7 @@ package mcpoauth
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,8 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 )
 
@@ -246,4 +249,9 @@ func claudes(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// newSigningKey makes the signing key of a vault that a test sets up by itself.
+func newSigningKey(now time.Time) (seal.SigningKey, error) {
+	return tokens.NewSigningKey(rand.Reader, tokens.RS256, now)
 }

@@ -120,6 +120,7 @@ tokens {
 	guard_cache 0
 }
 streams {
+	until token
 	max_age 2h
 	per_session 3
 }`)
@@ -130,7 +131,7 @@ streams {
 	if r := p.Resources[0]; r.Audience != "api://payroll" || !slices.Equal(r.Forward, []policy.ForwardHeader{{Name: "X-User-Email", Claim: policy.ClaimEmail}}) {
 		t.Errorf("audience %s, forward %+v", r.Audience, r.Forward)
 	}
-	if p.Streams != (policy.Streams{MaxAge: 2 * time.Hour, PerSession: 3}) {
+	if p.Streams != (policy.Streams{Until: policy.UntilToken, MaxAge: 2 * time.Hour, PerSession: 3}) {
 		t.Errorf("streams: %+v", p.Streams)
 	}
 	wantAllow := policy.Allow{
@@ -191,10 +192,10 @@ func TestWordsTellSettingsApart(t *testing.T) {
 		"registration":   "registration off",
 		"login":          "login {\ntitle x\n}",
 		"tokens":         "tokens {\naccess 2h\n}",
-		"streams":        "streams {\nmax_age 2h\n}",
+		"streams":        "streams {\nuntil token\n}",
 	}
 	base := settingsOf(t, testBase)
-	if d := base.firstDifference(settingsOf(t, testBase+"tokens {\naccess 60m\n}\nissuer https://mcp.example.com/oauth")); d != "" {
+	if d := base.firstDifference(settingsOf(t, testBase+"tokens {\naccess 60m\n}\nstreams {\nuntil session\n}\nissuer https://mcp.example.com/oauth")); d != "" {
 		t.Errorf("writing a default made a difference in %s", d)
 	}
 	for word, line := range changes {

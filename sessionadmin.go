@@ -43,8 +43,20 @@ type pastEvent struct {
 	Ref     string    `json:"ref,omitempty"`
 }
 
-// maxHistory is how many of the latest entries are told.
-const maxHistory = 20
+// sessionList is an answer about sessions.
+type sessionList struct {
+	// Sessions are the latest first, per site, at most maxSessions.
+	Sessions []siteSession `json:"sessions"`
+	// More is how many further ones there are.
+	More int `json:"more,omitempty"`
+}
+
+const (
+	// maxHistory is how many of the latest entries are told.
+	maxHistory = 20
+	// maxSessions is how many sessions are told. Thousands may share a client.
+	maxSessions = 50
+)
 
 // grantsOf finds the grants of a site: those that it works with, or those of an inspector,
 // which nobody else in this process remembers anything of.
@@ -95,8 +107,8 @@ func (sel *selection) revoke(ctx context.Context, of grantsOf, what grants.Selec
 }
 
 // sessions finds what is named on all sites.
-func (sel *selection) sessions(ctx context.Context, of grantsOf, what string) ([]siteSession, error) {
-	all := []siteSession{}
+func (sel *selection) sessions(ctx context.Context, of grantsOf, what string) (sessionList, error) {
+	all := sessionList{Sessions: []siteSession{}}
 	for _, s := range sel.sites {
 		g, err := of(ctx, s)
 		var found []grants.Session
@@ -104,14 +116,18 @@ func (sel *selection) sessions(ctx context.Context, of grantsOf, what string) ([
 			found, err = g.Find(ctx, what)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.key.issuer, err)
+			return all, fmt.Errorf("%s: %w", s.key.issuer, err)
 		}
 		for _, session := range found {
+			if len(all.Sessions) == maxSessions {
+				all.More++
+				continue
+			}
 			past, err := s.history(ctx, session)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.key.issuer, err)
+				return all, fmt.Errorf("%s: %w", s.key.issuer, err)
 			}
-			all = append(all, siteSession{Issuer: s.key.issuer, Session: session, History: past})
+			all.Sessions = append(all.Sessions, siteSession{Issuer: s.key.issuer, Session: session, History: past})
 		}
 	}
 	return all, nil

@@ -5,6 +5,7 @@ package mcpoauth
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
+	"github.com/mcpoauth/caddy-mcp-oauth/pkce"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
@@ -39,7 +43,7 @@ func TestAdminRevoke(t *testing.T) {
 	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions?issuer=x", `{"of":"x"}`, http.StatusNotFound, "no mcp_oauth site")
 	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusMethodNotAllowed, "use POST")
 	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusBadRequest, "")
-	if w, err := adminCall(t, http.MethodPost, "/mcp_oauth/sessions"+query, `{"of":"x"}`); err != nil || w.Body.String() != "[]\n" {
+	if w, err := adminCall(t, http.MethodPost, "/mcp_oauth/sessions"+query, `{"of":"x"}`); err != nil || w.Body.String() != "{\"sessions\":[]}\n" {
 		t.Errorf("sessions: %s, %v", w.Body, err)
 	}
 }
@@ -149,14 +153,14 @@ func TestHistory(t *testing.T) {
 // One screen, in which nothing that a client or provider chose does harm.
 func TestPrintSessions(t *testing.T) {
 	at := time.Unix(1767323045, 0).UTC()
-	all := []siteSession{{
+	all := sessionList{More: 3, Sessions: []siteSession{{
 		Session: grants.Session{
 			Grant: "000102", Person: "tid.oid", Username: "ada\x1b[31m", Client: "dcr_x", Resource: "https://mcp.example.com/mcp", Scope: "mcp",
 			Created: at, Refreshed: at.Add(time.Hour), Rotations: 3, Recovered: 1, Mode: "outage", Checked: at,
 			Ended: &grants.Ending{Reason: "AADSTS50057", By: "provider", Time: at.Add(2 * time.Hour), Ref: "abcdefgh01234567", Provider: "trace"},
 		},
 		History: []pastEvent{{Time: at, Event: "refreshed", Mode: "graced", Address: "192.0.2.1"}},
-	}, {Session: grants.Session{Person: "tid.bob", Created: at, Expires: at.Add(time.Hour), AccessTokens: 2}}}
+	}, {Session: grants.Session{Person: "tid.bob", Created: at, Expires: at.Add(time.Hour), AccessTokens: 2}}}}
 	var out bytes.Buffer
 	if err := printSessions(&out, "x", all); err != nil {
 		t.Fatal(err)
@@ -178,11 +182,47 @@ resource    ()
 created    2026-01-02T03:04:05Z
 refreshed  never
 state      alive, 2 access tokens; ends at 2026-01-02T04:04:05Z unless it is refreshed
+
+and 3 more
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
-	if err := printSessions(&out, "x\x1b", nil); !errors.Is(err, errNoSession) || strings.Contains(err.Error(), "\x1b") {
+	if err := printSessions(&out, "x\x1b", sessionList{}); !errors.Is(err, errNoSession) || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("without a session: %v", err)
+	}
+}
+
+// A client that thousands share does not fill the screen, and what is left out is counted.
+func TestSessionsAreBounded(t *testing.T) {
+	s := siteOver(t, new(fakeStore))
+	g, err := workingGrants(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const url = "https://fake.example.com/mcp"
+	terms := grants.Terms{Policy: &policy.Policy{
+		Issuer: s.key.issuer, Resources: []*policy.Resource{{URL: url}}, Lifetimes: policy.DefaultLifetimes(),
+	}}
+	verifier, err := pkce.NewVerifier(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxSessions + 2 {
+		code, err := g.IssueCode(t.Context(), grants.Request{Client: "c", Challenge: pkce.Challenge(verifier), Resource: url, Scope: "mcp"},
+			&provider.Session{Person: provider.Person{Subject: "ada"}}, time.Minute)
+		if err == nil {
+			_, err = g.Redeem(t.Context(), terms, grants.Redemption{Client: "c", Code: code.Reveal(), Verifier: verifier})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	sel := &selection{store: s.store, sites: []*site{s}}
+	if all, err := sel.sessions(t.Context(), workingGrants, "c"); err != nil || len(all.Sessions) != maxSessions || all.More != 2 {
+		t.Errorf("%d sessions and %d more, %v", len(all.Sessions), all.More, err)
+	}
+	if done, err := sel.revoke(t.Context(), workingGrants, grants.Selection{All: true}); err != nil || done[0].Ended != maxSessions+2 {
+		t.Errorf("%+v, %v", done, err)
 	}
 }

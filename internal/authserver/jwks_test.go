@@ -26,7 +26,9 @@ func (w *world) otherNode(t *testing.T) *vault.Vault {
 	}
 	return vault.New(vault.Config{
 		Store: w.store, Issuer: issuer, Masters: []seal.Master{master}, Now: w.clock.Now, Rand: rand.Reader,
-		NewSigningKey: func(now time.Time) (seal.SigningKey, error) { return tokens.NewSigningKey(rand.Reader, tokens.RS256, now) },
+		NewSigningKey: func(now time.Time) (seal.SigningKey, error) {
+			return tokens.NewSigningKey(rand.Reader, tokens.RS256, now)
+		},
 	})
 }
 

@@ -65,7 +65,7 @@ func (c *Caddy) launch(t testing.TB) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS != "windows" {
-		c.cmd.ExtraFiles = []*os.File{read}
+		c.cmd.ExtraFiles = append([]*os.File{read}, c.Files...)
 		c.cmd.Env = append(c.cmd.Env, reexecuted+"=server")
 	}
 	err = c.cmd.Start()

@@ -24,6 +24,9 @@ type Home struct {
 	// Env is added to the environment of each process, as "NAME=value".
 	Env []string
 
+	// Files are open in each server, from descriptor FirstFile on; not on Windows.
+	Files []*os.File
+
 	admin string // address of the admin endpoint, a unix socket
 }
 

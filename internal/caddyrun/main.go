@@ -27,6 +27,9 @@ const reexecuted = "MCPOAUTH_CADDY"
 // lifeline is the file descriptor of a server whose other end its parent holds.
 const lifeline = 3
 
+// FirstFile is the descriptor of the first of Home.Files.
+const FirstFile = lifeline + 1
+
 // Main is the body of TestMain: in a child it is the caddy command, otherwise it runs
 // the tests. It does not return.
 func Main(m *testing.M) {

@@ -35,12 +35,13 @@ type nodes struct {
 const sharedKey = "encryption_key AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
 // startNodes starts two servers with the words of a store.
-func startNodes(t *testing.T, store string) *nodes {
+func startNodes(t testing.TB, store string) *nodes {
 	t.Helper()
-	return startNodesIn(t, newWorld(t), store)
+	return newWorld(t).startNodes(t, store)
 }
 
-func startNodesIn(t *testing.T, w *world, store string) *nodes {
+// startNodes starts two servers of w with the words of a store.
+func (w *world) startNodes(t testing.TB, store string) *nodes {
 	t.Helper()
 	n := &nodes{world: w, only: -1}
 	for i := range n.addrs {

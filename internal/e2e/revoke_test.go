@@ -241,7 +241,7 @@ func TestRevocationCutsStreamsOfTheOtherNode(t *testing.T) {
 	server, w := redistest.Start(t), newWorld(t)
 	s := &streamer{events: make(chan string), gone: make(chan struct{})}
 	w.backend = record(t, s)
-	n := startNodesIn(t, w, "store redis redis://"+server.Addr+"\n")
+	n := w.startNodes(t, "store redis redis://"+server.Addr+"\n")
 	n.to(1)
 	c := n.raw(n.issuer)
 	got := c.signIn(n.resource)
@@ -275,4 +275,29 @@ func TestSec_H10_IntrospectionWhereConfigured(t *testing.T) {
 	if a := ask(got.access); a.status != http.StatusOK || a.body != "{\"active\":false}\n" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+}
+
+// BenchmarkRevocationAcrossNodes is the time from the answer to a revocation on one node to
+// the first refusal on the other, which had remembered that the token is good.
+func BenchmarkRevocationAcrossNodes(b *testing.B) {
+	server := redistest.Start(b)
+	n := startNodes(b, "store redis redis://"+server.Addr+"\n")
+	c := n.raw(n.issuer)
+	var total, worst time.Duration
+	for b.Loop() {
+		n.to(0)
+		got := c.signIn(n.resource)
+		n.to(1)
+		n.works(n.resource, got.access)
+		n.to(0)
+		c.revokeToken(got.refresh)
+		n.to(1)
+		revoked := time.Now()
+		for n.status(got.access) != http.StatusUnauthorized {
+		}
+		took := time.Since(revoked)
+		total, worst = total+took, max(worst, took)
+	}
+	b.ReportMetric(float64(total.Microseconds())/float64(b.N)/1000, "ms/revocation")
+	b.ReportMetric(float64(worst.Microseconds())/1000, "ms-worst")
 }

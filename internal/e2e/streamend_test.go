@@ -63,3 +63,39 @@ func TestStreamsAreBounded(t *testing.T) {
 	ends(t, stream)
 	receive(t, s.gone, "the backend hears of the end")
 }
+
+// A stream goes on after the end of its access token, or ends with it, as the configuration
+// says; and the token is refused either way.
+func TestStreamsUntil(t *testing.T) {
+	t.Parallel()
+	for _, until := range []string{"session", "token"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			t.Run(until+" "+method, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				s := &streamer{events: make(chan string), gone: make(chan struct{})}
+				w.backend = record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodHead {
+						s.ServeHTTP(w, r)
+					}
+				}))
+				w.start(w.caddyfile("streams {\nuntil " + until + "\n}\ntokens {\naccess 6s\n}\n"))
+				w.refuses(w.resource, w.origin+"/.well-known/oauth-protected-resource/mcp", "mcpo_at_x")
+				got := w.raw(w.issuer).signIn(w.resource)
+				stream := w.listen(w.ctx, method, got.access)
+				s.say(t, stream, "one")
+				if until == "token" {
+					receive(t, s.gone, "the backend hears of the end")
+					ends(t, stream)
+				}
+				eventually(t, "the token ends", func() bool {
+					h := http.Header{"Authorization": {"Bearer " + got.access}}
+					return w.send(http.MethodHead, w.resource, h, "").status == http.StatusUnauthorized
+				})
+				if until == "session" {
+					s.say(t, stream, "after the end of the token")
+				}
+			})
+		}
+	}
+}

@@ -32,6 +32,7 @@ type world struct {
 	caddy    *caddyrun.Caddy
 
 	transport http.RoundTripper // of clients and browsers
+	signIn    string            // further words of the provider block
 }
 
 // newWorld returns a world in which the provider and the MCP server run, and Caddy does
@@ -95,7 +96,7 @@ func block(words string) string { return "mcp_oauth {\n" + words + "}\n" }
 // entra is the provider block for the emulator.
 func (w *world) entra() string {
 	return "provider entra {\ntenant " + w.emulator.Tenant() + "\nclient_id " + w.emulator.ClientID() +
-		"\nclient_secret " + w.emulator.ClientSecret() + "\nauthority http://" + w.emulator.addr + "\n}\n"
+		"\nclient_secret " + w.emulator.ClientSecret() + "\nauthority http://" + w.emulator.addr + "\n" + w.signIn + "}\n"
 }
 
 // client returns an installation of the official MCP client. change may alter it.

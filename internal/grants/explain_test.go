@@ -49,7 +49,11 @@ func TestFind(t *testing.T) {
 	if found, err := n.Find(t.Context(), "nobody"); err != nil || len(found) != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	n.clock.Advance(endedLife)
+	n.clock.Advance(endedLife - time.Second)
+	if found, err := n.Find(t.Context(), "abcdefgh01234567"); err != nil || len(found) != 1 {
+		t.Errorf("at the end of its life: %+v, %v", found, err)
+	}
+	n.clock.Advance(time.Second)
 	if found, err := n.Find(t.Context(), ada.Subject); err != nil || len(found) != 0 {
 		t.Errorf("after its life: %+v, %v", found, err)
 	}

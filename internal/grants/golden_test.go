@@ -66,4 +66,12 @@ func TestStoredRecords(t *testing.T) {
 			Ended: &ended{Reason: "reason", Time: 1767323045, Ref: "ref", By: "refresh"},
 		})
 	})
+	t.Run("verified grant", func(t *testing.T) {
+		t.Parallel()
+		vaulttest.GoldenNamed(t, "grant-verified", grantKind, id, grantRecord{
+			Person: ada, Client: client, Resource: resource, Scope: "mcp", Created: 1767323045, Absolute: 1775099045,
+			Generation: 1, Current: []byte("current"), Provider: up, LastYes: 1767323044, Asked: 1767323944,
+			Access: []accessEntry{{Hash: []byte("access"), Scope: "mcp", Expires: 1767326645, Wrap: []byte("wrap for access")}},
+		})
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
+	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
 // pairOf returns two nodes over one store, and the pair of a sign-in.
@@ -299,4 +300,29 @@ func TestAmendLeavesTheEndedAlone(t *testing.T) {
 	err = nodeOn(t, &flaky{Store: n.store, kind: "grant", before: 1}, n.clock, n.provider).
 		amend(t.Context(), n.signIn(t).Grant.String(), func(*grantRecord) bool { return true })
 	wantUnknown(t, err)
+}
+
+// A grant that goes while it is being refreshed, before or after the provider was asked, is
+// a definite no.
+func TestGrantGoesDuringARefresh(t *testing.T) {
+	t.Parallel()
+	for what, arrange := range map[string]func(n *node, gone func()) *node{
+		"before the lease": func(n *node, gone func()) *node {
+			return nodeOn(t, &slow{Store: n.store, before: gone}, n.clock, n.provider)
+		},
+		"after the answer": func(n *node, gone func()) *node { n.provider.during = gone; return n },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			first, key := n.signIn(t), n.rawGrant(t)
+			n = arrange(n, func() {
+				if err := n.store.Delete(t.Context(), key, store.Version{}); err != nil {
+					t.Error(err)
+				}
+			})
+			_, err := n.refresh(t, text(*first.Refresh))
+			wantCode(t, err, oauth.InvalidGrant)
+		})
+	}
 }

@@ -191,7 +191,6 @@ func (s *Service) create(ctx context.Context, terms Terms, code tokens.Token, c 
 		Created: now.Unix(), Absolute: now.Add(terms.Policy.Lifetimes.Refresh).Unix(),
 		AuthTime: c.AuthTime, LastYes: now.Unix(), Generation: 1,
 	}
-	g.from(ctx)
 	out, err := s.addTokens(ctx, terms, id, &g, oauth.ParseScopes(g.Scope), refreshable)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ package grants
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -51,14 +52,7 @@ func (s *Service) openSuccessor(ctx context.Context, rec *vault.Record[grantReco
 	if err != nil {
 		return nil, err
 	}
-	if len(b) != successorLength || b[0] != successorVersion {
-		return nil, errors.New("sealed successor is malformed")
-	}
-	refresh, err := s.again(ctx, tokens.Refresh, t.ID, g.Generation, b[1:])
-	if err != nil {
-		return nil, err
-	}
-	access, err := s.again(ctx, tokens.Access, t.ID, g.Generation, b[1+tokenPart:])
+	refresh, access, err := s.pairIn(ctx, b, t.ID, g.Generation)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +64,41 @@ func (s *Service) openSuccessor(ctx context.Context, rec *vault.Record[grantReco
 		out.Scopes, out.Expires = oauth.ParseScopes(entry.Scope), time.Unix(entry.Expires, 0)
 	}
 	return out, nil
+}
+
+// pairIn returns the tokens of an opened successor.
+func (s *Service) pairIn(ctx context.Context, b []byte, id tokens.ID, gen uint32) (refresh, access tokens.Token, err error) {
+	switch {
+	case len(b) > 0 && b[0] == '{':
+		return wholePair(b)
+	case len(b) != successorLength || b[0] != successorVersion:
+		return refresh, access, errSuccessor
+	}
+	if refresh, err = s.again(ctx, tokens.Refresh, id, gen, b[1:]); err != nil {
+		return refresh, access, err
+	}
+	access, err = s.again(ctx, tokens.Access, id, gen, b[1+tokenPart:])
+	return refresh, access, err
+}
+
+var errSuccessor = errors.New("sealed successor is malformed")
+
+// wholePair reads the first layout, which had both tokens as they are: a refresh of some
+// seconds before an upgrade gets its answer again after it.
+func wholePair(b []byte) (refresh, access tokens.Token, err error) {
+	var pair struct {
+		Refresh string `json:"r"`
+		Access  string `json:"a"`
+	}
+	if err := json.Unmarshal(b, &pair); err != nil {
+		return refresh, access, errSuccessor
+	}
+	refresh, ok := tokens.Parse(tokens.Refresh, pair.Refresh)
+	access, ok2 := tokens.Parse(tokens.Access, pair.Access)
+	if !ok || !ok2 {
+		return refresh, access, errSuccessor
+	}
+	return refresh, access, nil
 }
 
 // again makes a token once more from the part of it that begins b.
@@ -108,7 +137,7 @@ func (s *Service) sameAgain(ctx context.Context, rec *vault.Record[grantRecord],
 
 // stale tells whether the access token of an answer is not good enough to be given again.
 func (s *Service) stale(out *Issued, g *grantRecord, x *exchange) bool {
-	if out.Expires.IsZero() || !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
+	if !out.Scopes.HasAll(x.scopes) || !x.scopes.HasAll(out.Scopes) {
 		return true
 	}
 	life := x.terms.Policy.Lifetimes.Access

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/tokens"
 )
@@ -80,18 +79,15 @@ func (a *Access) unchecked(d due) (*Access, error) {
 	return a, nil
 }
 
-// await waits for a check as long as a request can. Only a definite no is an error: after
-// everything else the grant says what to do.
+// await waits for a check as long as a request can. Whatever came of it, the grant says
+// what to do next, unless nobody can ask with this key.
 func (s *Service) await(ctx context.Context, answer <-chan singleflight.Result) error {
 	patience := time.NewTimer(verifyPatience)
 	defer patience.Stop()
 	select {
 	case r := <-answer:
-		switch {
-		case errors.Is(r.Err, errStale):
+		if errors.Is(r.Err, errStale) {
 			return errSuperseded
-		case oauth.AsError(r.Err) != nil:
-			return r.Err
 		}
 		return nil
 	case <-patience.C:

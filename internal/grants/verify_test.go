@@ -267,3 +267,77 @@ func TestHangingProviderIsNotWaitedFor(t *testing.T) {
 		n.wantCalls(t, 1)
 	})
 }
+
+// A check that begins while the site closes asks nobody, and one that panics ends alone.
+func TestChecksThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*node){
+		"closing": func(n *node) { n.Hold = func() func() { return nil } },
+		"panic":   func(n *node) { n.provider.during = func() { panic("broken provider") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := every(t)
+				i := n.signIn(t)
+				change(n)
+				n.clock.Advance(16 * time.Minute)
+				n.uses(t, i)
+				n.clock.Advance(16 * time.Minute)
+				n.uses(t, i)
+				n.wantCalls(t, 0)
+				if n.grant(t, i).Ended != nil {
+					t.Error("the grant has ended")
+				}
+			})
+		})
+	}
+}
+
+// What a check works with stays open until it has written its answer.
+func TestCheckHoldsTheSite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := every(t)
+		i := n.signIn(t)
+		held := 0
+		n.Hold = func() func() {
+			held++
+			return func() { held-- }
+		}
+		n.provider.during = func() {
+			if held != 1 {
+				t.Errorf("held %d times while asking", held)
+			}
+		}
+		n.clock.Advance(16 * time.Minute)
+		n.uses(t, i)
+		n.wantCalls(t, 1)
+		if held != 0 {
+			t.Errorf("held %d times afterwards", held)
+		}
+	})
+}
+
+// Without provider_outage a question without an answer denies at once, and a lost answer
+// is made good within a minute.
+func TestNoOutageIsAllowed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := every(t)
+		n.terms.Policy.Lifetimes.Access, n.terms.Policy.Lifetimes.ProviderOutage = time.Hour, 0
+		i := n.signIn(t)
+		n.terms.Policy.Lifetimes.Access = 15 * time.Minute
+		n.clock.Advance(16 * time.Minute)
+		n.provider.fail = errAway
+		n.uses(t, i) // is being confirmed
+		_, err := n.use(t, i)
+		wantUnknown(t, err)
+		wantUnknown(t, n.AliveWith(t.Context(), n.terms, i.Grant, n.key(t, i)))
+		n.provider.set(func() { n.provider.fail = nil })
+		n.clock.Advance(time.Minute)
+		n.uses(t, i)
+		n.uses(t, i)
+		n.wantCalls(t, 2)
+	})
+}

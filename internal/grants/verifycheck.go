@@ -130,7 +130,9 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	}
 	g := rec.Value
 	if ended != nil {
-		err = s.endChecked(ctx, rec, id, ended)
+		if err = s.endChecked(ctx, rec, id, ended); oauth.AsError(err) == nil {
+			return err
+		}
 	} else if werr := s.conclude(ctx, rec, id, dek, v); werr != nil {
 		return werr
 	}
@@ -141,16 +143,16 @@ func (s *Service) settle(ctx context.Context, terms Terms, rec *vault.Record[gra
 	return err
 }
 
-// endChecked ends a grant for a provider's no, whatever else has changed about it.
+// endChecked ends a grant for a provider's no, whatever else has changed about it. It does
+// not give up at once: the provider is not asked again soon.
 func (s *Service) endChecked(ctx context.Context, rec *vault.Record[grantRecord], id tokens.ID, ended *provider.Ended) error {
 	err := s.endRecord(ctx, rec, ended.Reason, ended.Reference)
-	if errors.Is(err, store.ErrConflict) {
-		err = s.End(ctx, id, ended.Reason)
+	for waiting := (patience{}); err != nil && oauth.AsError(err) == nil; err = s.End(ctx, id, ended.Reason) {
+		if !waiting.wait(ctx) {
+			return err
+		}
 	}
-	if err == nil || oauth.AsError(err) != nil {
-		return errRevoked
-	}
-	return err
+	return errRevoked
 }
 
 // conclude ends our lease and keeps the answer that it brought; v is nil for none. Others

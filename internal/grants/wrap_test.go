@@ -196,8 +196,9 @@ func TestPredecessorWithoutWrapIsRefused(t *testing.T) {
 func TestStrictKeepsNothingForPredecessors(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	n.terms.Policy.Lifetimes.RefreshGrace = 0
 	second := mustRefresh(t, n, text(*n.signIn(t).Refresh))
+	n.terms.Policy.Lifetimes.RefreshGrace = 0
+	mustRefresh(t, n, text(*second.Refresh))
 	if g := n.grant(t, second); g.Successor != nil || g.PredecessorWrap != nil {
 		t.Fatal("something is kept for the predecessor")
 	}

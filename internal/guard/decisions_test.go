@@ -260,7 +260,7 @@ func TestRechecksAreBounded(t *testing.T) {
 		m := &many{bench: b}
 		b.config.Grants = m
 		for i := range 3 * recheckers {
-			b.Streams().enter(&stream{record: [32]byte{byte(i)}, ctx: &passContext{parent: t.Context()}}, [16]byte{byte(i)}, 0)
+			b.Streams().enter(&stream{ctx: passContext{parent: t.Context()}}, [32]byte{byte(i)}, [16]byte{byte(i)}, 0)
 		}
 		b.Recheck(t.Context())
 		if n := m.most.Load(); n != recheckers {
@@ -310,25 +310,26 @@ func TestSuspicions(t *testing.T) {
 
 func TestRegistryOfStreams(t *testing.T) {
 	t.Parallel()
-	one := func(record byte) *stream {
-		return &stream{record: [32]byte{record}, ctx: &passContext{parent: t.Context()}}
-	}
+	one := func() *stream { return &stream{ctx: passContext{parent: t.Context()}} }
 	var s Streams
-	a, b, c := one(1), one(1), one(2)
+	enter := func(st *stream, grant byte, limit int) bool {
+		return s.enter(st, [32]byte{grant}, [16]byte{grant}, limit)
+	}
+	a, b, c := one(), one(), one()
 	if s.full([32]byte{1}, 1) {
 		t.Error("full while nothing is open")
 	}
-	if !s.enter(a, [16]byte{1}, 1) || s.enter(b, [16]byte{1}, 1) || !s.enter(c, [16]byte{2}, 1) {
+	if !enter(a, 1, 1) || enter(b, 1, 1) || !enter(c, 2, 1) {
 		t.Error("a limit of one is another")
 	}
 	if !s.full([32]byte{1}, 1) || s.full([32]byte{1}, 2) || s.full([32]byte{3}, 1) || s.full([32]byte{3}, 2) {
 		t.Error("full is judged wrongly")
 	}
-	if !s.enter(b, [16]byte{1}, 0) || s.Count([32]byte{1}) != 2 || s.Count([32]byte{2}) != 1 || s.Total() != 3 {
+	if !enter(b, 1, 0) || s.Count([32]byte{1}) != 2 || s.Count([32]byte{2}) != 1 || s.Total() != 3 {
 		t.Errorf("%d and %d of %d", s.Count([32]byte{1}), s.Count([32]byte{2}), s.Total())
 	}
 	// A stream that is there already is there once, and never too many.
-	if !s.enter(b, [16]byte{1}, 1) || s.Count([32]byte{1}) != 2 || s.Total() != 3 {
+	if !enter(b, 1, 1) || s.Count([32]byte{1}) != 2 || s.Total() != 3 {
 		t.Errorf("%d of %d after a stream entered twice", s.Count([32]byte{1}), s.Total())
 	}
 	// Two of the first grant fill no other's limit of two.
@@ -347,26 +348,10 @@ func TestRegistryOfStreams(t *testing.T) {
 		t.Errorf("%d in %d grants", s.Total(), len(s.open))
 	}
 	s.EndAll()
-	late := one(3)
-	if !s.enter(late, [16]byte{3}, 1) || !late.cut.Load() || late.ctx.Err() == nil || s.Total() != 0 {
+	late := one()
+	if !enter(late, 3, 1) || !late.cut.Load() || late.ctx.Err() == nil || s.Total() != 0 {
 		t.Error("a stream after the end of all is not ended, or refused")
 	}
-}
-
-func TestTimerOfAStreamThatLeft(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var s Streams
-		st := &stream{ctx: &passContext{parent: t.Context()}}
-		s.enter(st, [16]byte{}, 0)
-		s.bound(st, time.Hour)
-		s.leave(st)
-		<-time.After(2 * time.Hour)
-		synctest.Wait()
-		if st.cut.Load() {
-			t.Error("a stream that left was ended")
-		}
-	})
 }
 
 func TestChangedAllForgetsEverything(t *testing.T) {

@@ -37,6 +37,8 @@ type entry struct {
 
 	text string
 	ends [parts]uint32
+	// expires is when the token ends; unix seconds, in what ends leaves of a word.
+	expires uint32
 
 	// next is the next entry of the same chain in the index of the cache.
 	next *entry
@@ -45,7 +47,7 @@ type entry struct {
 // newEntry returns an entry that says what a says, without times.
 func newEntry(k key, t *Target, a *Access, authorization string) *entry {
 	p := a.Person
-	e := &entry{key: k, grant: a.Grant, record: a.Record}
+	e := &entry{key: k, grant: a.Grant, record: a.Record, expires: uint32(a.Expires.Unix())}
 	var b []byte
 	for i, s := range [parts]string{
 		textClient: a.Client, textSubject: p.Subject, textName: p.Name, textUsername: p.PreferredUsername,

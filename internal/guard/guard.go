@@ -60,7 +60,7 @@ func New(c Config) *Guard {
 	if c.Stats == nil {
 		c.Stats = new(Stats)
 	}
-	return &Guard{config: c, cache: newCache(c.MaxEntries)}
+	return &Guard{config: c, cache: newCache(c.MaxEntries), streams: Streams{now: c.Now}}
 }
 
 // Request is a request to a guarded resource.

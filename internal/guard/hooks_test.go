@@ -231,7 +231,7 @@ func TestContextOfThePass(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pass.Close()
-	if pass.ctx.Value(name{}) != "first" {
+	if pass.stream.ctx.Value(name{}) != "first" {
 		t.Error("before the wrap the values are those of the admitted request")
 	}
 	deadline := time.Now().Add(time.Hour)

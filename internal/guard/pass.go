@@ -14,7 +14,7 @@ type Pass struct {
 	entry  *entry
 	target *Target
 	guard  *Guard
-	began  time.Time
+	began  int64 // unix nanoseconds
 	origin string
 	token  string
 	// authorization is the header for the backend. Its array is the request's own: later
@@ -23,17 +23,15 @@ type Pass struct {
 	answers       [len(answers)]string
 
 	stream  stream
-	ctx     passContext
 	writer  Writer
 	request http.Request
 }
 
 // pass returns the Pass for an answer, or refuses one stream too many.
 func (g *Guard) pass(req Request, e *entry, token string) (*Pass, error) {
-	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began, origin: first(req.HTTP.Header["Origin"]), token: token}
+	p := &Pass{entry: e, target: req.Target, guard: g, began: req.Began.UnixNano(), origin: first(req.HTTP.Header["Origin"]), token: token}
 	p.authorization[0] = e.get(textAuthorization)
-	p.ctx.parent = req.HTTP.Context()
-	p.stream.record, p.stream.ctx = e.record, &p.ctx
+	p.stream.ctx.parent = req.HTTP.Context()
 	if acceptsEvents(req.HTTP.Header) && !p.mayOpen(req) {
 		return nil, errStreams
 	}
@@ -102,7 +100,7 @@ func (p *Pass) Apply(r *http.Request) {
 	r.Trailer = nil
 	h["Authorization"] = p.authorization[:]
 	p.target.setForwarded(h, p.entry.get(textForward))
-	p.guard.config.Stats.observe(r, Passed, p.guard.config.Now().Sub(p.began))
+	p.guard.config.Stats.observe(r, Passed, time.Duration(p.guard.config.Now().UnixNano()-p.began))
 }
 
 // Close takes the request out of the registry of streams and releases its context. It
@@ -112,7 +110,7 @@ func (p *Pass) Close() {
 		dropUnannounced(p.writer.Header())
 	}
 	p.guard.streams.leave(&p.stream)
-	p.ctx.cancel()
+	p.stream.ctx.cancel()
 }
 
 // Cut tells whether the registry ended the answer, which then is complete as it is.

@@ -7,12 +7,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
 
-// Streams is the registry of answers that stay open, by grant. The zero value is ready
-// for use.
+// Streams is the registry of answers that stay open, by grant.
 type Streams struct {
+	now clock.Func
+
 	// total lets a request pass without a lock while nobody can be at the limit.
 	total atomic.Int64
 
@@ -21,10 +23,15 @@ type Streams struct {
 	closed bool
 	// wake tells whoever re-checks that a session is suspect.
 	wake chan struct{}
+	// alarm goes off at next, when the stream that ends first is past its time; next is zero
+	// where no alarm is set.
+	alarm *time.Timer
+	next  time.Time
 }
 
 // session is what one grant has open on this node.
 type session struct {
+	record  [32]byte
 	grant   [16]byte
 	streams map[*stream]struct{}
 	// key is the data key of the grant, where the provider can be asked by it; gen is of
@@ -39,13 +46,12 @@ type session struct {
 
 // stream is one open answer, or a request that is going to be one.
 type stream struct {
-	record [32]byte
-	ctx    *passContext
-	timer  *time.Timer
-	cut    atomic.Bool
-	// entered tells that the stream was in the registry: most requests never are, and take
-	// no lock to leave it.
-	entered atomic.Bool
+	ctx passContext
+	// session is nil where the stream is not in the registry.
+	session *session
+	// until is when the stream ends at the latest; zero says that nobody knows yet.
+	until time.Time
+	cut   atomic.Bool
 }
 
 // end ends the stream.
@@ -67,60 +73,46 @@ func (s *Streams) full(record [32]byte, limit int) bool {
 
 // enter registers a stream of a grant, unless the grant has limit streams already; a limit
 // of zero is none. After EndAll every new stream is ended at once.
-func (s *Streams) enter(st *stream, grant [16]byte, limit int) bool {
+func (s *Streams) enter(st *stream, record [32]byte, grant [16]byte, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		st.end()
 		return true
 	}
-	o := s.open[st.record]
-	if o == nil {
-		o = &session{grant: grant, streams: map[*stream]struct{}{}}
-	} else if _, member := o.streams[st]; member {
+	if st.session != nil {
 		return true // a GET that turned out to be the stream that it was taken for
+	}
+	o := s.open[record]
+	if o == nil {
+		o = &session{record: record, grant: grant, streams: map[*stream]struct{}{}}
 	} else if limit > 0 && len(o.streams) >= limit {
 		return false
 	}
 	if s.open == nil {
 		s.open = map[[32]byte]*session{}
 	}
-	s.open[st.record] = o
-	o.streams[st] = struct{}{}
-	st.entered.Store(true)
+	s.open[record] = o
+	o.streams[st], st.session = struct{}{}, o
 	s.total.Add(1)
 	return true
 }
 
 // leave takes a stream out of the registry.
 func (s *Streams) leave(st *stream) {
-	if !st.entered.Load() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.open[st.record]
+	// The one who enters is the one who leaves. Most requests never enter, and take no lock.
+	o := st.session
 	if o == nil {
 		return
 	}
-	if _, member := o.streams[st]; !member {
-		return
-	}
-	delete(o.streams, st)
-	s.total.Add(-1)
-	if st.timer != nil {
-		st.timer.Stop()
-	}
-	if len(o.streams) == 0 {
-		delete(s.open, st.record)
-	}
-}
-
-// bound ends a stream after age.
-func (s *Streams) bound(st *stream, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.timer = time.AfterFunc(age, st.end)
+	st.session = nil
+	delete(o.streams, st)
+	s.total.Add(-1)
+	if len(o.streams) == 0 {
+		delete(s.open, o.record)
+	}
 }
 
 // Count is the number of streams of a grant that are open or about to be.
@@ -152,6 +144,9 @@ func (s *Streams) EndAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	if s.alarm != nil {
+		s.alarm.Stop()
+	}
 	for _, o := range s.open {
 		for st := range o.streams {
 			st.end()

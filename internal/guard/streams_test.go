@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
-	"time"
 )
 
 // accepting is a request that accepts an event stream.
@@ -126,26 +124,6 @@ func TestWaitingGETsCount(t *testing.T) {
 	}
 }
 
-func TestStreamEndsAtItsAge(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup()
-		b.policy.Streams.MaxAge = time.Hour
-		ended, closed := b.open(t)
-		defer closed()
-		<-time.After(time.Hour - 1)
-		synctest.Wait()
-		if ended() {
-			t.Error("ended early")
-		}
-		<-time.After(1)
-		synctest.Wait()
-		if !ended() {
-			t.Error("outlives its age")
-		}
-	})
-}
-
 func TestRevokedStreamsAreCut(t *testing.T) {
 	t.Parallel()
 	b := setup()
@@ -213,5 +191,32 @@ func TestOutageAndStreams(t *testing.T) {
 	}
 	if !ended() {
 		t.Error("the stream goes on")
+	}
+}
+
+// By default a session has 64 streams on a node, whether they were asked for by GET or by
+// POST. A POST that was answered otherwise has never counted.
+func TestDefaultLimitOfStreams(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	for range 32 {
+		_, closed := b.open(t)
+		defer closed()
+	}
+	for range 32 {
+		pass := b.answerTo(t, b.accepting(http.MethodPost))
+		answer, _ := pass.Wrap(httptest.NewRecorder(), b.accepting(http.MethodPost).HTTP, nil)
+		answer.Header().Set("Content-Type", "application/json")
+		answer.WriteHeader(http.StatusOK)
+		pass.Close()
+		defer b.answerTo(t, b.accepting(http.MethodGet)).Close()
+	}
+	if n := b.Streams().Total(); n != 64 {
+		t.Errorf("%d streams", n)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if w, _ := b.answer(b.accepting(method)); w.Code != http.StatusTooManyRequests {
+			t.Errorf("%s beyond the limit: %d", method, w.Code)
+		}
 	}
 }

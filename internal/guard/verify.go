@@ -44,7 +44,7 @@ func (g *Guard) alive(ctx context.Context, c checkable) error {
 // provider is asked by it: a session that only listens is asked about, too.
 func (p *Pass) enter(limit int) bool {
 	s := &p.guard.streams
-	if !s.enter(&p.stream, p.entry.grant, limit) {
+	if !s.enter(&p.stream, p.entry.record, p.entry.grant, limit) {
 		return false
 	}
 	holder := p.entry.get(textHolder)
@@ -53,7 +53,7 @@ func (p *Pass) enter(limit int) bool {
 	}
 	// One that does not open is one that a refresh replaced; the newer token brings another.
 	if key, gen, err := p.guard.config.Verifier.Key(p.token, holder); err == nil {
-		s.keep(p.stream.record, key, gen)
+		s.keep(p.entry.record, key, gen)
 	}
 	return true
 }

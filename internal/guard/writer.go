@@ -36,10 +36,10 @@ type Writer struct {
 // ends when the registry ends the stream that the answer turns out to be. ref makes a
 // reference id and is called only for an answer that has one.
 func (p *Pass) Wrap(w http.ResponseWriter, r *http.Request, ref func() string) (*Writer, *http.Request) {
-	p.ctx.parent = r.Context()
+	p.stream.ctx.parent = r.Context()
 	p.writer = Writer{ResponseWriter: w, pass: p, ref: ref}
 	// The copy that WithContext makes is on the stack; this is the one that stays.
-	p.request = *r.WithContext(&p.ctx)
+	p.request = *r.WithContext(&p.stream.ctx)
 	return &p.writer, &p.request
 }
 
@@ -73,7 +73,7 @@ func (p *Pass) register(open bool) {
 		return
 	}
 	p.enter(0)
-	s.bound(&p.stream, p.target.Policy.Streams.MaxAge)
+	s.endBy(&p.stream, p.until())
 }
 
 // replace answers 502 instead of the backend's 401, whose headers and body are dropped.
@@ -81,7 +81,7 @@ func (w *Writer) replace() {
 	w.replaced = true
 	w.pass.register(false)
 	ref, p := w.ref(), w.pass
-	p.guard.config.Events.Emit(&p.ctx, event.Event{
+	p.guard.config.Events.Emit(&p.stream.ctx, event.Event{
 		Kind: event.BackendRefused, Ref: ref, Client: p.Client(), Person: p.Subject(),
 		Grant: hex.EncodeToString(p.entry.grant[:]), Resource: p.Resource(),
 		Cause: fmt.Errorf("the backend answered 401 to the JWT: compare the issuer and audience that it expects with the iss and aud %q of the JWT", p.target.Resource.Audience),

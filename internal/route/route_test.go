@@ -53,6 +53,18 @@ func check(t *testing.T, p *policy.Policy, requests []asked) {
 	}
 }
 
+// Introspection is an endpoint where somebody may use it, and only there.
+func TestIntrospectionIsAnEndpointWhereConfigured(t *testing.T) {
+	t.Parallel()
+	p := site("https://h.example/oauth", "https://h.example/mcp", "https://h.example/other")
+	check(t, p, []asked{{"h.example", "/oauth/introspect", notFound}, {"h.example", "/oauth/revoke", endpoint("revoke")}})
+	p.Resources[1].Introspect = []string{"payroll"}
+	check(t, p, []asked{
+		{"h.example", "/oauth/introspect", endpoint("introspect")}, {"h.example", "/oauth/revoke", endpoint("revoke")},
+		{"h.example", "/oauth/Introspect", badPath},
+	})
+}
+
 var (
 	server   = want{kind: Document, document: ASMetadata}
 	notFound = want{kind: NotFound}

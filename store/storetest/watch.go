@@ -29,6 +29,16 @@ var watchTests = []test{
 			return r
 		})
 	}},
+	{"Watch/a keyring", func(b *bench) {
+		told, _ := b.watch(b.ctx)
+		b.await(told)
+		r := b.record(78)
+		r.Kind = "keyring"
+		b.create(r)
+		b.wantErr(b.second.Update(b.ctx, next(r, "rotated"), r.Version), nil)
+		for receive(b, told) != r.Key {
+		}
+	}},
 	{"Watch/ends with its context", func(b *bench) {
 		ctx, cancel := context.WithCancel(b.ctx)
 		told, ended := b.watch(ctx)
