@@ -30,7 +30,7 @@ func init() {
 //	GET  /mcp_oauth/store/check    how many records of each kind open
 //	GET  /mcp_oauth/keys           the keys of the sites, as far as they are public
 //	POST /mcp_oauth/revoke         ends sessions
-//	GET  /mcp_oauth/sessions       explains sessions; of is a reference, person or client
+//	POST /mcp_oauth/sessions       explains sessions
 //	POST /mcp_oauth/keys/rotate    begins a rotation, or replaces the keys
 //
 // The query parameter issuer chooses one site; without it all sites are meant, which must
@@ -54,7 +54,7 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 		adminRoute("/mcp_oauth/store/import", http.MethodPost, serveImport),
 		adminRoute("/mcp_oauth/store/check", http.MethodGet, serveCheck),
 		adminRoute("/mcp_oauth/revoke", http.MethodPost, serveRevoke),
-		adminRoute("/mcp_oauth/sessions", http.MethodGet, serveSessions),
+		adminRoute("/mcp_oauth/sessions", http.MethodPost, serveSessions),
 		adminRoute("/mcp_oauth/keys", http.MethodGet, serveKeys),
 		adminRoute("/mcp_oauth/keys/rotate", http.MethodPost, serveRotate),
 	}
@@ -88,7 +88,7 @@ func apiError(err error) error {
 	return caddy.APIError{HTTPStatus: status, Err: err}
 }
 
-// badStream is an error of the stream that came with a request.
+// badStream is an error of what came with a request, such as a stream.
 type badStream struct{ error }
 
 // loadedSite is an answer about one site.
@@ -106,7 +106,7 @@ func listSites(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func serveExport(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func serveExport(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveImport(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func spool(r io.Reader) (io.ReadSeeker, func(), error) {
 }
 
 func serveCheck(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}

@@ -10,14 +10,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 )
@@ -205,16 +202,11 @@ func (r *serverStore) revoke(what grants.Selection) (all []siteRevocation, err e
 }
 
 func (r *serverStore) sessions(of string) (all sessionList, err error) {
-	query := url.Values{"of": {of}}
-	if r.issuer != "" {
-		query.Set("issuer", r.issuer)
-	}
-	resp, err := caddycmd.AdminAPIRequest(r.address, http.MethodGet, "/mcp_oauth/sessions?"+query.Encode(), nil, nil)
+	body, err := json.Marshal(question{Of: of})
 	if err != nil {
 		return all, err
 	}
-	defer resp.Body.Close()
-	return all, json.NewDecoder(resp.Body).Decode(&all)
+	return all, r.askFor(&all, http.MethodPost, "sessions", bytes.NewReader(body))
 }
 
 func (o *localStore) revoke(what grants.Selection) ([]siteRevocation, error) {

@@ -32,6 +32,9 @@ type target interface {
 // is reached through its admin API; any other is opened here.
 func findTarget(flags caddycmd.Flags) (target, error) {
 	address, issuer := flags.String("address"), flags.String("issuer")
+	if issuer == "" && flags.Changed("issuer") {
+		return nil, errEmptyIssuer
+	}
 	adapter := flags.String("adapter")
 	config, file, _, err := caddycmd.LoadConfig(flags.String("config"), adapter)
 	if err != nil {

@@ -125,7 +125,7 @@ type rotation struct {
 const maxRotation = 1 << 10
 
 func serveKeys(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func serveKeys(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveRotate(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,8 @@ func (in *instance) buildServer() error {
 		return err
 	}
 	in.server, err = authserver.New(authserver.Config{
-		State: in.site.state, Events: in.site.sink, Log: in.log, Now: clock.System, Rand: rand.Reader,
+		State: in.site.state, Events: in.site.sink, Log: slog.New(sampledHandler{in.log.Handler(), &in.undecided}),
+		Now: clock.System, Rand: rand.Reader,
 		Policy: in.policy, Rules: in.rules, Provider: in.signIn, Pages: look,
 	})
 	return err

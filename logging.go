@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"unicode"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 )
 
@@ -102,8 +103,12 @@ func (h *liveHandler) and(f func(slog.Handler) slog.Handler) slog.Handler {
 }
 
 // logSink writes events to the log: what changed state as information, what an operator
-// should look at as a warning, refusals at debug level.
-type logSink struct{ log *slog.Logger }
+// should look at as a warning, refusals at debug level. Of the hits of a limit, which a flood
+// consists of, it writes only so many a second.
+type logSink struct {
+	log    *slog.Logger
+	limits *sampler
+}
 
 // Emit implements event.Sink.
 func (s logSink) Emit(ctx context.Context, e event.Event) {
@@ -119,6 +124,13 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
+	dropped := 0
+	if e.Kind == event.LimitHit {
+		var ok bool
+		if ok, dropped = s.limits.take(clock.System()); !ok {
+			return
+		}
+	}
 	attrs := make([]slog.Attr, 0, 8)
 	for _, a := range []slog.Attr{
 		slog.String("mode", e.Mode), slog.String("ref", e.Ref), slog.String("client_id", e.Client),
@@ -131,6 +143,9 @@ func (s logSink) Emit(ctx context.Context, e event.Event) {
 	}
 	if e.Cause != nil {
 		attrs = append(attrs, slog.String("error", plain(e.Cause.Error())))
+	}
+	if dropped > 0 {
+		attrs = append(attrs, slog.Int("lines_dropped", dropped))
 	}
 	s.log.LogAttrs(ctx, level, string(e.Kind), attrs...)
 }

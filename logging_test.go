@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/guard"
 )
@@ -104,15 +105,36 @@ func TestEventsInTheLog(t *testing.T) {
 	}
 	for kind, level := range levels {
 		log, b := textLog(slog.LevelDebug)
-		logSink{log}.Emit(t.Context(), event.Event{Kind: kind, Client: "c", Cause: errors.New("why")})
+		logSink{log, new(sampler)}.Emit(t.Context(), event.Event{Kind: kind, Client: "c", Cause: errors.New("why")})
 		if got := b.String(); !strings.Contains(got, "level="+level+" msg="+string(kind)+" client_id=c error=why\n") {
 			t.Errorf("%s: %s", kind, got)
 		}
 	}
 	log, b := textLog(slog.LevelInfo)
-	logSink{log}.Emit(t.Context(), event.Event{Kind: event.TokenRefused})
+	logSink{log, new(sampler)}.Emit(t.Context(), event.Event{Kind: event.TokenRefused})
 	if b.String() != "" {
 		t.Errorf("a refusal is not for information: %s", b)
+	}
+}
+
+// A flood that a limit holds off does not become a flood of lines: the events are counted
+// in the next line that is written.
+func TestSec_M12_LimitsDoNotFloodTheLog(t *testing.T) {
+	t.Parallel()
+	log, b := textLog(slog.LevelInfo)
+	s := logSink{log, new(sampler)}
+	const hits = 10_000
+	began := clock.System().Unix()
+	for range hits {
+		s.Emit(t.Context(), event.Event{Kind: event.LimitHit, Mode: "introspect"})
+	}
+	seconds := int(clock.System().Unix()-began) + 1
+	if n := strings.Count(b.String(), "limit_hit"); n == 0 || n > seconds*linesPerSecond {
+		t.Errorf("%d lines about %d hits in %d s", n, hits, seconds)
+	}
+	s.Emit(t.Context(), event.Event{Kind: event.GrantEnded})
+	if !strings.Contains(b.String(), "grant_ended") {
+		t.Error("another event was dropped with them")
 	}
 }
 

@@ -3,8 +3,12 @@
 package mcpoauth
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
 )
 
 // linesPerSecond is how many lines of one kind a handler writes in a second, so that a
@@ -35,4 +39,37 @@ func (s *sampler) take(now time.Time) (ok bool, dropped int) {
 	s.written++
 	dropped, s.dropped = s.dropped, 0
 	return true, dropped
+}
+
+// sampledHandler lets so many warnings a second through. Debugging is asked for, and
+// everything is written then.
+type sampledHandler struct {
+	slog.Handler
+	lines *sampler
+}
+
+// Handle implements slog.Handler.
+func (h sampledHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn {
+		return h.Handler.Handle(ctx, r)
+	}
+	ok, dropped := h.lines.take(clock.System())
+	if !ok {
+		return nil
+	}
+	if dropped > 0 {
+		r = r.Clone()
+		r.AddAttrs(slog.Int("lines_dropped", dropped))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h sampledHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return sampledHandler{h.Handler.WithAttrs(attrs), h.lines}
+}
+
+// WithGroup implements slog.Handler.
+func (h sampledHandler) WithGroup(name string) slog.Handler {
+	return sampledHandler{h.Handler.WithGroup(name), h.lines}
 }

@@ -75,6 +75,11 @@ func inspectingGrants(ctx context.Context, s *site) (*grants.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Where there are no keys nobody ever signed in: it is not the store that is meant, and
+	// nothing is to be made in it.
+	if _, _, err := v.Inspect(ctx); err != nil {
+		return nil, err
+	}
 	return grants.New(grants.Config{
 		Vault: v, Site: seal.SiteOf(s.key.issuer), Now: clock.System, Rand: rand.Reader, Events: s.sink, Changed: func(tokens.ID) {},
 	}), nil
@@ -154,22 +159,38 @@ func (s *site) history(ctx context.Context, session grants.Session) ([]pastEvent
 	}
 }
 
-// maxRevocation bounds the body of a request to revoke, in bytes.
-const maxRevocation = 8 << 10
+// maxNaming bounds the body of a request that names sessions, in bytes.
+const maxNaming = 8 << 10
+
+// question is the body of a request to explain sessions. It is no query, since Caddy logs
+// those, and people are called by e-mail addresses.
+type question struct {
+	// Of is a reference, a person, a client or a grant.
+	Of string `json:"of"`
+}
+
+// readNaming reads a body that names sessions; example says how one looks.
+func readNaming(r *http.Request, v any, example string) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, maxNaming))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badStream{fmt.Errorf("the body says whom it is about, as %s: %w", example, err)}
+	}
+	return nil
+}
 
 func serveRevoke(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
 	defer sel.release()
 	var what grants.Selection
-	d := json.NewDecoder(io.LimitReader(r.Body, maxRevocation))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&what); err != nil {
-		return badStream{fmt.Errorf(`the body says what to revoke, as {"person": "…"}: %w`, err)}
+	if err := readNaming(r, &what, `{"person": "…"}`); err != nil {
+		return err
 	}
-	all, err := sel.revoke(r.Context(), workingGrants, what)
+	// What has begun is finished, also where the caller hangs up. The store bounds each step.
+	all, err := sel.revoke(context.WithoutCancel(r.Context()), workingGrants, what)
 	if err != nil {
 		return err
 	}
@@ -177,12 +198,16 @@ func serveRevoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 func serveSessions(w http.ResponseWriter, r *http.Request) error {
-	sel, err := selectSites(r.URL.Query().Get("issuer"))
+	sel, err := sitesOf(r)
 	if err != nil {
 		return err
 	}
 	defer sel.release()
-	all, err := sel.sessions(r.Context(), workingGrants, r.URL.Query().Get("of"))
+	var ask question
+	if err := readNaming(r, &ask, `{"of": "…"}`); err != nil {
+		return err
+	}
+	all, err := sel.sessions(r.Context(), workingGrants, ask.Of)
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 	"github.com/mcpoauth/caddy-mcp-oauth/pkce"
 	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
@@ -31,14 +35,71 @@ func TestAdminRevoke(t *testing.T) {
 			t.Errorf("%s: %s, %v", body, w.Body, err)
 		}
 	}
-	for _, body := range []string{``, `{}`, `{"all":true,"client":"c"}`, `{"user":"x"}`, `[]`, `{"person":"` + strings.Repeat("x", maxRevocation) + `"}`} {
+	for _, body := range []string{``, `{}`, `{"all":true,"client":"c"}`, `{"user":"x"}`, `[]`, `{"person":"` + strings.Repeat("x", maxNaming) + `"}`} {
 		wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke"+query, body, http.StatusBadRequest, "")
 	}
 	wantAdminError(t, http.MethodGet, "/mcp_oauth/revoke"+query, "", http.StatusMethodNotAllowed, "use POST")
 	wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke?issuer=x", `{"all":true}`, http.StatusNotFound, "no mcp_oauth site")
-	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions?issuer=x", "", http.StatusNotFound, "no mcp_oauth site")
-	if w, err := adminCall(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", ""); err != nil || w.Body.String() != "{\"sessions\":[]}\n" {
+	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions?issuer=x", `{"of":"x"}`, http.StatusNotFound, "no mcp_oauth site")
+	wantAdminError(t, http.MethodGet, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusMethodNotAllowed, "use POST")
+	wantAdminError(t, http.MethodPost, "/mcp_oauth/sessions"+query+"&of=x", "", http.StatusBadRequest, "")
+	if w, err := adminCall(t, http.MethodPost, "/mcp_oauth/sessions"+query, `{"of":"x"}`); err != nil || w.Body.String() != "{\"sessions\":[]}\n" {
 		t.Errorf("sessions: %s, %v", w.Body, err)
+	}
+}
+
+// A revocation that has begun goes on where whoever asked for it hangs up: what it had not
+// reached would work for as long as its access tokens live.
+func TestAdminRevokeOutlivesTheCaller(t *testing.T) {
+	_, h := running(t, sited("hangup.example.com"))
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp_oauth/revoke?issuer=https://hangup.example.com/oauth", strings.NewReader(`{"all":true}`))
+	w := httptest.NewRecorder()
+	if err := serveRevoke(w, r); err != nil || !strings.Contains(w.Body.String(), `"ended":0`) {
+		t.Errorf("%s, %v", w.Body, err)
+	}
+}
+
+// What means no site in particular by mistake means none: a variable without a value must
+// not sign the people of another site out.
+func TestAdminIssuer(t *testing.T) {
+	_, h := running(t, sited("meant.example.com"))
+	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"issuer=", "issuer", "issuer=%zz", "issuer=https://meant.example.com/oauth&issuer=", "a;issuer=x"} {
+		wantAdminError(t, http.MethodPost, "/mcp_oauth/revoke?"+query, `{"all":true}`, http.StatusBadRequest, "")
+	}
+	for _, args := range [][]string{{"revoke", "--all", "--issuer", ""}, {"keys", "rotate", "--now", "--issuer="}, {"store", "export", "--issuer="}} {
+		root := &cobra.Command{SilenceErrors: true}
+		root.AddCommand(storeCommand(), keysCommand(), revokeCommand())
+		root.SetArgs(args)
+		if err := root.Execute(); !errors.Is(err, errEmptyIssuer) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+// Without a server, a store that has never been used is nearly always not the one that was
+// meant. Nobody is told that all is done there, and nothing is made in it.
+func TestSessionsOfAnUnusedStore(t *testing.T) {
+	s := siteOver(t, &fakeStore{})
+	if _, err := s.store.masterKey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sel := &selection{store: s.store, sites: []*site{s}}
+	if _, err := sel.revoke(t.Context(), inspectingGrants, grants.Selection{All: true}); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("revoke: %v", err)
+	}
+	if _, err := sel.sessions(t.Context(), inspectingGrants, "x"); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("session: %v", err)
+	}
+	if _, err := sel.keys(t.Context(), inspecting); !errors.Is(err, vault.ErrNoKeys) {
+		t.Errorf("keys were made: %v", err)
 	}
 }
 

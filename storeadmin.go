@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clock"
@@ -67,6 +69,28 @@ func selectSites(issuer string) (*selection, error) {
 		return nil, errNoSite
 	}
 	return sel, nil
+}
+
+// errEmptyIssuer refuses what is nearly always a variable without a value: to take it for
+// all sites would end the sessions of sites that nobody meant.
+var errEmptyIssuer = errors.New("issuer is empty: leave it out to mean all sites")
+
+// sitesOf returns the sites that a request means.
+func sitesOf(r *http.Request) (*selection, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badStream{err}
+	}
+	issuer := query["issuer"]
+	switch {
+	case len(issuer) == 0:
+		return selectSites("")
+	case len(issuer) > 1:
+		return nil, badStream{errors.New("issuer is there more than once")}
+	case issuer[0] == "":
+		return nil, badStream{errEmptyIssuer}
+	}
+	return selectSites(issuer[0])
 }
 
 func (sel *selection) release() {

@@ -5,7 +5,6 @@ package authserver
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
@@ -41,7 +40,7 @@ func (s *active) introspect(w http.ResponseWriter, r *http.Request, c Call) {
 	answer, err := s.about(w, r, c)
 	if err != nil {
 		if e := oauth.AsError(err); e != nil && e.Status < http.StatusInternalServerError {
-			s.Limits.TokenFailed(c.Address)
+			s.Limits.AskingFailed(c.Address)
 		}
 		s.emit(r.Context(), event.Event{Kind: event.IntrospectionRefused, Cause: err})
 		s.fail(w, r, c, err)
@@ -55,9 +54,8 @@ func (s *active) about(w http.ResponseWriter, r *http.Request, c Call) (introspe
 	if err != nil {
 		return introspection{}, err
 	}
-	never := func(*http.Request, url.Values) bool { return false }
-	if err := s.limited(r, c, form, never); err != nil {
-		return introspection{}, err
+	if wait, ok := s.Limits.AskingBlocked(c.Address); !ok {
+		return introspection{}, s.tooMany(r, c, wait)
 	}
 	client, err := s.Clients.Authenticate(r.Context(), s.Rules, r, form)
 	if err != nil {
@@ -92,16 +90,29 @@ func (s *active) mayIntrospect(c *clients.Client) bool {
 func (s *active) describe(ctx context.Context, client *clients.Client, token string) (introspection, error) {
 	a, err := s.Grants.Access(ctx, token)
 	if err != nil {
-		if oauth.AsError(err) == nil {
-			return introspection{}, err
-		}
-		return introspection{}, nil
+		return inactive(err)
 	}
 	res := s.Policy.Find(a.Resource)
-	if res == nil || !slices.Contains(res.Introspect, client.ID) || !s.Policy.Allow.Permits(a.Person) {
+	if res == nil || !slices.Contains(res.Introspect, client.ID) {
+		return introspection{}, nil
+	}
+	// A server that is reached without the guard is where accounts are in use, too.
+	a, err = s.Grants.Verify(ctx, grants.Terms{Policy: s.Policy, Provider: s.Provider}, a, token)
+	if err != nil {
+		return inactive(err)
+	}
+	if !s.Policy.Allow.Permits(a.Person) {
 		return introspection{}, nil
 	}
 	return s.described(a, res.Audience), nil
+}
+
+// inactive is the answer where the token is of no use. What is unknown stays unknown.
+func inactive(err error) (introspection, error) {
+	if oauth.AsError(err) == nil {
+		return introspection{}, err
+	}
+	return introspection{}, nil
 }
 
 func (s *active) described(a *grants.Access, audience string) introspection {

@@ -15,6 +15,7 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/secret"
+	"github.com/mcpoauth/caddy-mcp-oauth/provider"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest/faulty"
 )
 
@@ -23,12 +24,12 @@ func (w *world) introspectCall(token string, header ...string) *httptest.Respons
 	return w.call(request(http.MethodPost, w.Policy.Issuer+"/introspect", form.Encode(), append(header, "Content-Type", formType)...))
 }
 
-// inactive is the whole answer about a token that nobody is told about.
-const inactive = `{"active":false}` + "\n"
+// inactiveAnswer is the whole answer about a token that nobody is told about.
+const inactiveAnswer = `{"active":false}` + "\n"
 
 func wantInactive(t testing.TB, rec *httptest.ResponseRecorder) {
 	t.Helper()
-	if rec.Code != http.StatusOK || rec.Body.String() != inactive {
+	if rec.Code != http.StatusOK || rec.Body.String() != inactiveAnswer {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
@@ -106,6 +107,46 @@ func TestSec_E07_OthersTokensAreInactive(t *testing.T) {
 	_, got = w.tokens(t)
 	w.clock.Advance(time.Hour)
 	wantInactive(t, ask(got.Access))
+}
+
+// Where the provider is asked by use, asking here is use: somebody whose account was
+// disabled is inactive, as at the guard, also where no request ever comes by the guard.
+func TestIntrospectionVerifiesTheAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, introspecting)
+	w.Policy.Verify = provider.Verification{Every: 5 * time.Minute}
+	_, got := w.tokens(t)
+	me := basic(staticID, staticSecret)
+	if rec := w.introspectCall(got.Access, me...); !strings.Contains(rec.Body.String(), `"active":true`) {
+		t.Fatal(rec.Body)
+	}
+	w.clock.Advance(11 * time.Minute)
+	w.provider.refreshErr = &provider.Ended{Reason: "AADSTS50057", Cause: errDown}
+	wantInactive(t, w.introspectCall(got.Access, me...))
+}
+
+// A client that goes on with what is dead does not take the endpoint away from the servers
+// behind its address. Who guesses at secrets here loses it.
+func TestIntrospectionIsLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, introspecting)
+	id, got := w.tokens(t)
+	for range tokenFailuresPerMinute {
+		w.revokeCall(id, "invented")
+	}
+	wantError(t, w.revokeCall(id, "invented"), http.StatusTooManyRequests, "temporarily_unavailable")
+	if rec := w.introspectCall(got.Access, basic(staticID, staticSecret)...); !strings.Contains(rec.Body.String(), `"active":true`) {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	for range tokenFailuresPerMinute {
+		wantError(t, w.introspectCall(got.Access, basic(staticID, "guess")...), http.StatusUnauthorized, "invalid_client")
+	}
+	rec := w.introspectCall(got.Access, basic(staticID, staticSecret)...)
+	wantError(t, rec, http.StatusTooManyRequests, "temporarily_unavailable")
+	if rec.Header().Get("Retry-After") == "" {
+		t.Errorf("headers %v", rec.Header())
+	}
+	wantTokens(t, w.tokenCall([]string{"grant_type", "refresh_token", "client_id", id, "refresh_token", got.Refresh}))
 }
 
 // While the store gives no answer nobody is told that a token is over.

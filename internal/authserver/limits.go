@@ -28,14 +28,14 @@ const maxPending = 50_000
 // GET requests have none, because they cost no memory and a limit by address would lock
 // out colleagues.
 type Limits struct {
-	logins, failures *limit.Addresses
-	pending          *limit.Budget
+	logins, failures, asking *limit.Addresses
+	pending                  *limit.Budget
 }
 
 // NewLimits returns full budgets.
 func NewLimits(now clock.Func) *Limits {
 	return &Limits{
-		logins: limit.New(now), failures: limit.New(now),
+		logins: limit.New(now), failures: limit.New(now), asking: limit.New(now),
 		pending: limit.NewBudget(now, maxPending, cookieLife),
 	}
 }
@@ -58,4 +58,17 @@ func (l *Limits) TokenBlocked(addr netip.Addr) (wait time.Duration, ok bool) {
 // TokenFailed counts one failure of addr.
 func (l *Limits) TokenFailed(addr netip.Addr) {
 	l.failures.Take(addr, tokenFailuresPerMinute, time.Minute)
+}
+
+// AskingBlocked is TokenBlocked for the introspection endpoint. What fails elsewhere does
+// not count there: servers may share their address with clients, and one client that goes
+// on with a dead token must not keep all of them from asking about others.
+func (l *Limits) AskingBlocked(addr netip.Addr) (wait time.Duration, ok bool) {
+	wait, blocked := l.asking.Empty(addr, tokenFailuresPerMinute, time.Minute)
+	return wait, !blocked
+}
+
+// AskingFailed counts one failure of addr at the introspection endpoint.
+func (l *Limits) AskingFailed(addr netip.Addr) {
+	l.asking.Take(addr, tokenFailuresPerMinute, time.Minute)
 }

@@ -5,6 +5,7 @@ package authserver
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/clients"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
@@ -69,6 +70,11 @@ func (s *active) limited(r *http.Request, c Call, form url.Values, genuine func(
 	if ok || genuine(r, form) {
 		return nil
 	}
+	return s.tooMany(r, c, wait)
+}
+
+// tooMany is the refusal of a request whose address has failed too often.
+func (s *active) tooMany(r *http.Request, c Call, wait time.Duration) error {
 	s.emit(r.Context(), event.Event{Kind: event.LimitHit, Mode: c.Endpoint})
 	// Clients take any other code for the end of their session.
 	return oauth.New(oauth.TemporarilyUnavailable, "Too many failed requests.").

@@ -82,6 +82,14 @@ func TestOffboardingByCommand(t *testing.T) {
 			t.Errorf("session %s:\n%s", what, out)
 		}
 	}
+	const address = "anna.nobody@contoso.example"
+	command(t, w.home, text, "revoke", "--person", address)
+	if _, problems, err := w.home.Tool(t, text, nil, "mcp-oauth", "session", address); err == nil || !contains(problems, "there is no such session") {
+		t.Errorf("session of nobody: %s", problems)
+	}
+	if strings.Contains(w.caddy.Output(), "anna.nobody") {
+		t.Error("the log has the address of a person")
+	}
 	for _, token := range []string{first.access, second.refresh, first.access[10:30]} {
 		if strings.Contains(out, token) {
 			t.Error("the explanation holds a token")

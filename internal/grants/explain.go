@@ -57,6 +57,9 @@ type Ending struct {
 // by client id, or by person as in Selection. It reads every grant where an index cannot
 // tell. The latest come first.
 func (s *Service) Find(ctx context.Context, what string) ([]Session, error) {
+	if what == "" || len(what) > maxName {
+		return nil, nil
+	}
 	for _, how := range []func(context.Context, string) ([]Session, error){s.byGrant, s.byIndex, s.bySearch} {
 		found, err := how(ctx, what)
 		if err != nil || len(found) > 0 {

@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
@@ -222,10 +221,16 @@ func (s *Service) create(ctx context.Context, terms Terms, code tokens.Token, c 
 	return out, nil
 }
 
+var errGrantID = errors.New("malformed grant id")
+
 func parseID(s string) (tokens.ID, error) {
 	var id tokens.ID
-	if n, err := hex.Decode(id[:], []byte(s)); err != nil || n != len(id) {
-		return id, fmt.Errorf("record names a malformed grant id")
+	// hex.Decode panics where there is more than the place for it.
+	if len(s) != hex.EncodedLen(len(id)) {
+		return id, errGrantID
+	}
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+		return id, errGrantID
 	}
 	return id, nil
 }

@@ -22,8 +22,14 @@ type Selection struct {
 	All      bool   `json:"all,omitempty"`
 }
 
+// maxName is how long the name of a person, client or resource can be, in bytes. Nobody
+// has a longer one, and the index takes no more than 64 KiB.
+const maxName = 4 << 10
+
 // errSelection says that a Selection means nobody, or too many.
 var errSelection = errors.New("exactly one of person, client, resource and all is wanted")
+
+var errLongName = fmt.Errorf("a name has at most %d bytes", maxName)
 
 // Check refuses a Selection that is none.
 func (sel Selection) Check() error {
@@ -35,6 +41,9 @@ func (sel Selection) Check() error {
 	}
 	if set != 1 {
 		return errSelection
+	}
+	if len(sel.Person) > maxName || len(sel.Client) > maxName || len(sel.Resource) > maxName {
+		return errLongName
 	}
 	if sel.Resource != "" && oauth.CanonicalResource(sel.Resource) == "" {
 		return fmt.Errorf("%q is no URL of a resource", sel.Resource)
