@@ -107,6 +107,7 @@ func (w *world) caddyfile(c site, s *system, n int) (string, error) {
 		before = "vars a b"
 	}
 	if c.header {
+		s.replaces = true
 		block = "header_up Authorization \"Bearer " + strings.Repeat("x", jwtLength) + "\""
 	}
 	if c.forward {

@@ -99,7 +99,7 @@ func (s *system) last() string {
 func (s *system) seeded() bool { return strings.HasPrefix(s.name, "guard") }
 
 func (s *system) sees() string {
-	if s.guarded {
+	if s.guarded || s.replaces {
 		return sawOther
 	}
 	return sawClient

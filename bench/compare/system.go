@@ -21,6 +21,8 @@ type system struct {
 	base string
 	// guarded systems refuse all tokens but theirs.
 	guarded bool
+	// replaces tells that the backend sees another token than the client's, whoever asks.
+	replaces bool
 	// many says that the load uses all its tokens and not one.
 	many  bool
 	addr  string
