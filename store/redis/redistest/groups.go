@@ -75,7 +75,8 @@ func StartSentinel(t testing.TB) *Group {
 	sentinel.lines = []string{
 		"bind 127.0.0.1", "port " + own, "dir " + sentinel.Dir,
 		"sentinel monitor " + Master + " " + host + " " + port + " 1",
-		"sentinel down-after-milliseconds " + Master + " 1000",
+		// On a busy machine a server is silent for a second without being dead.
+		"sentinel down-after-milliseconds " + Master + " 3000",
 		"sentinel failover-timeout " + Master + " 5000",
 	}
 	sentinel.Run(t)
@@ -88,6 +89,20 @@ func StartSentinel(t testing.TB) *Group {
 		return err == nil && strings.Contains(info, "slaves=1")
 	})
 	return &Group{Primary: primary, Replica: replica, Sentinel: sentinel}
+}
+
+// AwaitReplica returns when the replica has what was acknowledged before the call.
+func (g *Group) AwaitReplica(t testing.TB) {
+	t.Helper()
+	c := g.Primary.Client(t).Conn()
+	defer c.Close()
+	// WAIT is about the writes of its own connection, which come after all earlier ones.
+	check(t, c.Set(t.Context(), "redistest:replicated", 1, 0).Err())
+	n, err := c.Wait(t.Context(), 1, patience).Result()
+	check(t, err)
+	if n != 1 {
+		t.Fatal("the replica does not follow")
+	}
 }
 
 // AwaitPrimary returns when the server is a primary.
