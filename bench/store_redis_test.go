@@ -3,15 +3,11 @@
 package bench
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,52 +16,6 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store/redis"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/redis/redistest"
 )
-
-// BenchmarkStoreRedis is the store alone, against a server on this machine, from one
-// caller and from 64 at once.
-func BenchmarkStoreRedis(b *testing.B) {
-	s := openRedis(b, redistest.Start(b))
-	var n atomic.Int64
-	for name, op := range map[string]func(ctx context.Context, mine *store.Record) error{
-		"Create": func(ctx context.Context, _ *store.Record) error { return s.Create(ctx, redisRecord(n.Add(1))) },
-		"Get":    func(ctx context.Context, mine *store.Record) error { _, err := s.Get(ctx, mine.Key); return err },
-		"Update": func(ctx context.Context, mine *store.Record) error {
-			u := newVersion(*mine)
-			err := s.Update(ctx, u, mine.Version)
-			*mine = u
-			return err
-		},
-	} {
-		for _, clients := range []int{1, 64} {
-			b.Run(fmt.Sprintf("%s/clients=%d", name, clients), func(b *testing.B) { spread(b, clients, s, &n, op) })
-		}
-	}
-}
-
-// spread divides the iterations among clients, each with a record of its own.
-func spread(b *testing.B, clients int, s *redis.Store, n *atomic.Int64, op func(context.Context, *store.Record) error) {
-	procs := runtime.GOMAXPROCS(0)
-	if clients == 1 {
-		procs = runtime.GOMAXPROCS(1)
-		defer runtime.GOMAXPROCS(procs)
-		procs = 1
-	}
-	b.SetParallelism(max(1, clients/procs))
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		mine := redisRecord(n.Add(1))
-		if err := s.Create(b.Context(), mine); err != nil {
-			b.Error(err)
-			return
-		}
-		for pb.Next() {
-			if err := op(b.Context(), &mine); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-}
 
 // BenchmarkStoreRedisSize tells how many bytes of the server's memory one record takes
 // beside its value, with its entries in the indexes.

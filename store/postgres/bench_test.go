@@ -7,8 +7,8 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/mcpoauth/caddy-mcp-oauth/store/internal/sqlstore/sqlstoretest"
 	"github.com/mcpoauth/caddy-mcp-oauth/store/postgres/postgrestest"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest"
 )
 
 // The server runs on the same machine, over loopback.
@@ -16,5 +16,5 @@ func BenchmarkStore(b *testing.B) {
 	s := postgrestest.Start(b)
 	st := open(b, s, env())
 	defer st.Close()
-	sqlstoretest.Bench(b, st)
+	storetest.Bench(b, st)
 }

@@ -5,7 +5,7 @@ package sqlite_test
 import (
 	"testing"
 
-	"github.com/mcpoauth/caddy-mcp-oauth/store/internal/sqlstore/sqlstoretest"
+	"github.com/mcpoauth/caddy-mcp-oauth/store/storetest"
 )
 
-func BenchmarkStore(b *testing.B) { sqlstoretest.Bench(b, open(b, file(b), env())) }
+func BenchmarkStore(b *testing.B) { storetest.Bench(b, open(b, file(b), env())) }

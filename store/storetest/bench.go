@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package sqlstoretest
+package storetest
 
 import (
 	"crypto/sha256"
@@ -15,26 +15,32 @@ import (
 	"github.com/mcpoauth/caddy-mcp-oauth/store"
 )
 
-// benchValue is about what a grant takes.
-const benchValue = 1500
+const (
+	// benchValue is about what a grant takes.
+	benchValue = 1500
+	benchSite  = "0011223344556677"
+)
 
 func benchRecord(kind store.Kind, n, version uint64) store.Record {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, n))
 	r := store.Record{
-		Key:    store.Key{Site: site, Kind: kind, ID: hex.EncodeToString(sum[:])},
+		Key:    store.Key{Site: benchSite, Kind: kind, ID: hex.EncodeToString(sum[:])},
 		Person: sum, Expires: clock.System().Add(time.Hour).Truncate(time.Second), Value: make([]byte, benchValue),
 	}
 	binary.BigEndian.PutUint64(r.Version[:], version)
 	return r
 }
 
-// Bench measures create, get and compare-and-swap with 1 and 64 clients.
+// Bench measures create, get and compare-and-swap with 1 and 64 clients. All stores have it
+// as BenchmarkStore, so that one command measures them side by side:
+//
+//	go test -p 1 -run '^$' -bench BenchmarkStore ./store/...
 func Bench(b *testing.B, s store.Store) {
 	for _, clients := range []int{1, 64} {
 		kind := store.Kind(fmt.Sprintf("bench%d", clients))
 		var created, read, swapped atomic.Uint64
-		run(b, "create", clients, func() error { return s.Create(b.Context(), benchRecord(kind, created.Add(1), 1)) })
-		run(b, "get", clients, func() error {
+		benchRun(b, "create", clients, func() error { return s.Create(b.Context(), benchRecord(kind, created.Add(1), 1)) })
+		benchRun(b, "get", clients, func() error {
 			_, err := s.Get(b.Context(), benchRecord(kind, 1+read.Add(1)%created.Load(), 1).Key)
 			return err
 		})
@@ -54,7 +60,7 @@ func Bench(b *testing.B, s store.Store) {
 	}
 }
 
-func run(b *testing.B, name string, clients int, fn func() error) {
+func benchRun(b *testing.B, name string, clients int, fn func() error) {
 	b.Run(fmt.Sprintf("%s/%d", name, clients), func(b *testing.B) {
 		parallel(b, clients, func() func() error { return fn })
 	})
