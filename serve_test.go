@@ -146,6 +146,24 @@ func TestSec_J20_UndecidedRouteIsRefused(t *testing.T) {
 	}
 }
 
+// A token that the memory of the node does not know needs the site; what it knows does not.
+func TestQuestionNeedsTheSite(t *testing.T) {
+	c, h := running(t, sited("asks.example.com"))
+	admitGood(h)
+	c.stop()
+	w := ask(t, h, prepared(http.MethodPost, "https://asks.example.com/mcp", "Authorization", "Bearer good"), new(backend))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("WWW-Authenticate") != "" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	h.instance.site.uses.close()
+	target := h.instance.targets[h.instance.policy.Resources[0]]
+	r := prepared(http.MethodPost, "https://asks.example.com/mcp", "Authorization", "Bearer good")
+	_, pass, err := h.instance.admit(t.Context(), guard.Request{HTTP: r, Target: target, Began: clock.System()})
+	if pass != nil || !errors.Is(err, errNotProvisioned) {
+		t.Errorf("%v %v", pass, err)
+	}
+}
+
 // A request that was under way when its site went is told 503.
 func TestSiteGoesDuringTheRequest(t *testing.T) {
 	c, h := running(t, sited("goes.example.com"))

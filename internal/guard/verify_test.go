@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/event"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 )
@@ -210,5 +211,69 @@ func TestSec_G09_VerifierCutsStreams(t *testing.T) {
 	b.Recheck(t.Context())
 	if !ended() {
 		t.Error("the stream goes on")
+	}
+}
+
+// Of two keys of one generation the later one is kept; a grant without streams keeps none.
+func TestKeysOfStreams(t *testing.T) {
+	t.Parallel()
+	var s Streams
+	record := [32]byte{1}
+	s.keep(record, dataKey(t, 1), 1)
+	st := new(stream)
+	s.enter(st, record, [16]byte{1}, 0)
+	kept := func() seal.Key { return s.open[record].key }
+	if !kept().IsZero() {
+		t.Error("a key came before the stream")
+	}
+	for _, step := range []struct{ key, gen, want byte }{{1, 2, 1}, {2, 2, 2}, {3, 1, 2}, {4, 3, 4}} {
+		s.keep(record, dataKey(t, step.key), uint32(step.gen))
+		if !kept().Equal(dataKey(t, step.want)) {
+			t.Errorf("after %+v another key is kept", step)
+		}
+	}
+}
+
+// A key that does not open leaves the one that is kept; without a Verifier nobody opens any,
+// and a look-up that says nothing at all is no yes.
+func TestKeyThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	b, j := judged(t)
+	b.tokens[good].Holder = "holder"
+	var seen seal.Key
+	j.alive = func(k seal.Key) error { seen = k; return nil }
+	j.keys[good+"holder"] = dataKey(t, 1)
+	_, first := b.open(t)
+	defer first()
+	delete(j.keys, good+"holder")
+	_, second := b.open(t)
+	defer second()
+	if b.Recheck(t.Context()); seen.IsZero() || !seen.Equal(dataKey(t, 1)) {
+		t.Error("the key is gone")
+	}
+	b.tokens[narrow] = nil
+	if pass, err := b.Admit(t.Context(), b.request(narrow)); pass != nil || err == nil {
+		t.Errorf("nothing was taken for a yes: %v", err)
+	}
+	plain := setup()
+	plain.tokens[good].Holder = "holder"
+	_, third := plain.open(t)
+	third()
+}
+
+// What a look-up makes happen says from where the request came.
+func TestOriginOfALookup(t *testing.T) {
+	t.Parallel()
+	b := setup()
+	b.Guard = New(Config{Grants: b, Mint: b.mint, Now: b.clock.Now, Events: event.Sinks{b}})
+	req := b.request(good)
+	req.Origin = func(r *http.Request) event.Origin { return event.Origin{Address: r.RemoteAddr} }
+	pass, err := b.Admit(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass.Close()
+	if len(b.uses) != 1 || b.uses[0].Address != req.HTTP.RemoteAddr || b.uses[0].Address == "" {
+		t.Errorf("%+v", b.uses)
 	}
 }

@@ -16,7 +16,9 @@ func BenchmarkRouteGuarded(b *testing.B) {
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	table := New(site("https://h.example/oauth", "https://h.example/mcp"))
-	if n := testing.AllocsPerRun(100, func() { table.Route("h.example", "/mcp", "/mcp") }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for _, path := range []string{"/mcp", "/mcp/below"} {
+		if n := testing.AllocsPerRun(100, func() { table.Route("h.example", path, path) }); n != 0 {
+			t.Errorf("%s: %v allocations", path, n)
+		}
 	}
 }
