@@ -82,6 +82,22 @@ func TestReferenceIsInTheAccessLog(t *testing.T) {
 	}
 }
 
+// The reference of a session that has ended is in the answer and in the line, not one of the
+// request.
+func TestReferenceOfASession(t *testing.T) {
+	_, h := running(t, sited("session.example.com"))
+	in, extra := h.instance, new(caddyhttp.ExtraLogFields)
+	r := prepared(http.MethodPost, "https://session.example.com/mcp", "Authorization", "Bearer ended")
+	ctx := context.WithValue(r.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: new(caddyhttp.ServerLogConfig)})
+	r = r.WithContext(context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra))
+	w, ended := httptest.NewRecorder(), oauth.New(oauth.InvalidToken, "").About("k3v9hq2m7c4t8w1z", "This sign-in has ended")
+	req := guard.Request{HTTP: r, Target: in.targets[in.policy.Resources[0]], Began: clock.System()}
+	in.refusedByGuard(w, r, opened(t, h).guard, req, ended)
+	if !strings.Contains(w.Body.String(), `"ref":"k3v9hq2m7c4t8w1z"`) || !strings.Contains(fieldsOf(extra), "String:k3v9hq2m7c4t8w1z") {
+		t.Errorf("body %s, fields %s", w.Body, fieldsOf(extra))
+	}
+}
+
 // fieldsOf prints what only the web server reads otherwise.
 func fieldsOf(extra *caddyhttp.ExtraLogFields) string { return fmt.Sprintf("%+v", extra) }
 

@@ -150,6 +150,10 @@ func TestSec_J20_UndecidedRouteIsRefused(t *testing.T) {
 func TestQuestionNeedsTheSite(t *testing.T) {
 	c, h := running(t, sited("asks.example.com"))
 	admitGood(h)
+	before := h.instance.site.uses.state.Load()
+	if _, pass, err := h.instance.admitFirst(t.Context(), guard.Request{}); pass != nil || err == nil || h.instance.site.uses.state.Load() != before {
+		t.Errorf("%v %v, the lease is at %d", pass, err, h.instance.site.uses.state.Load())
+	}
 	c.stop()
 	w := ask(t, h, prepared(http.MethodPost, "https://asks.example.com/mcp", "Authorization", "Bearer good"), new(backend))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("WWW-Authenticate") != "" {

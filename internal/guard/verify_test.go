@@ -251,6 +251,12 @@ func TestKeyThatDoesNotOpen(t *testing.T) {
 	if b.Recheck(t.Context()); seen.IsZero() || !seen.Equal(dataKey(t, 1)) {
 		t.Error("the key is gone")
 	}
+	j.verify = func(a *Access, _ string) (*Access, error) {
+		if a == nil {
+			t.Error("asked about nothing")
+		}
+		return a, nil
+	}
 	b.tokens[narrow] = nil
 	if pass, err := b.Admit(t.Context(), b.request(narrow)); pass != nil || err == nil {
 		t.Errorf("nothing was taken for a yes: %v", err)
