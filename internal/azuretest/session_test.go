@@ -40,11 +40,11 @@ func TestSession(t *testing.T) {
 		{"azure_table", func(t *testing.T) (*azuretest.Service, string) {
 			s := azuretest.Proxy(t, azuretest.Azurite(t), nil)
 			return s, fmt.Sprintf("azure_table {\nconnection_string \"AccountName=%s;AccountKey=%s;TableEndpoint=%s\"\n}\n", azuretest.Account, azuretest.Key, s.URL)
-		}, 24, 5, 1},
+		}, 26, 7, 1},
 		{"cosmos", func(t *testing.T) (*azuretest.Service, string) {
 			s := azuretest.Cosmos(t)
 			return s, fmt.Sprintf("cosmos {\nconnection_string \"AccountEndpoint=%s;AccountKey=%s\"\n}\n", s.URL, azuretest.Key)
-		}, 16, 5, 1},
+		}, 18, 7, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			service, words := test.start(t)

@@ -73,7 +73,8 @@ func (n *nodes) nodeSite(i int, words string) string {
 
 // balancer forwards with the public Host, as a load balancer does.
 func (n *nodes) balancer() http.Handler {
-	return &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+	// A transport of its own: servers of other tests close connections of the default one when they end.
+	return &httputil.ReverseProxy{Transport: n.transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: n.addrs[n.pick()]})
 		r.Out.Host = r.In.Host
 	}}

@@ -32,6 +32,7 @@ func front(t *testing.T, b *bench, backend http.HandlerFunc) (address string, se
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = new(http.Transport) // servers of other tests close connections of the default one
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req := Request{HTTP: r, Target: b.target, Began: b.clock.Now()}
 		if Preflight(w, r, b.res) {

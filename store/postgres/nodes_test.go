@@ -84,7 +84,8 @@ func newCluster(t *testing.T, words string) *cluster {
 // proxyTo forwards to a node and keeps the Host that the client wrote.
 func proxyTo(addr string) http.Handler {
 	target := &url.URL{Scheme: "http", Host: addr}
-	return &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+	// A transport of its own: servers of other tests close connections of the default one when they end.
+	return &httputil.ReverseProxy{Transport: new(http.Transport), FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		r.Out.Host = r.In.Host
 	}}
