@@ -272,7 +272,7 @@ func (w *faultWorld) atStream() faultStep {
 	synctest.Wait()
 	return faultStep{
 		do: func() string {
-			w.hangUp = cancel
+			w.hangUp.Store(&cancel)
 			<-time.After(recheckEvery)
 			synctest.Wait()
 			select {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,8 +50,8 @@ type faultWorld struct {
 	events  *faultEvents
 	client  string
 	cookies map[string]*http.Cookie
-	// hangUp is what whoever asks can do meanwhile.
-	hangUp  func()
+	// hangUp is what whoever asks can do meanwhile; calls of the store read it on their own.
+	hangUp  atomic.Pointer[context.CancelFunc]
 	surface faultSurface
 	calls   int // of the kind that fails, when the fault began
 	// leave ends what the step left open; may be nil.
@@ -195,7 +196,7 @@ func (w *faultWorld) sendRequest(r *http.Request) *httptest.ResponseRecorder {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	w.hangUp = cancel
+	w.hangUp.Store(&cancel)
 	for _, c := range w.cookies {
 		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
 	}
