@@ -52,11 +52,11 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 		adminRoute("/mcp_oauth/sites", http.MethodGet, listSites),
 		adminRoute("/mcp_oauth/store/export", http.MethodGet, serveExport),
 		adminRoute("/mcp_oauth/store/import", http.MethodPost, serveImport),
-		adminRoute("/mcp_oauth/store/check", http.MethodGet, serveCheck),
-		adminRoute("/mcp_oauth/revoke", http.MethodPost, serveRevoke),
-		adminRoute("/mcp_oauth/sessions", http.MethodPost, serveSessions),
-		adminRoute("/mcp_oauth/keys", http.MethodGet, serveKeys),
-		adminRoute("/mcp_oauth/keys/rotate", http.MethodPost, serveRotate),
+		adminRoute("/mcp_oauth/store/check", http.MethodGet, onSites(serveCheck)),
+		adminRoute("/mcp_oauth/revoke", http.MethodPost, onSites(serveRevoke)),
+		adminRoute("/mcp_oauth/sessions", http.MethodPost, onSites(serveSessions)),
+		adminRoute("/mcp_oauth/keys", http.MethodGet, onSites(serveKeys)),
+		adminRoute("/mcp_oauth/keys/rotate", http.MethodPost, onSites(serveRotate)),
 	}
 }
 
@@ -67,6 +67,32 @@ func adminRoute(pattern, method string, serve caddy.AdminHandlerFunc) caddy.Admi
 		}
 		return apiError(serve(w, r))
 	})}
+}
+
+// onSites answers with what serve returns about the sites that a request means.
+func onSites[T any](serve func(sel *selection, r *http.Request) (T, error)) caddy.AdminHandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		sel, err := sitesOf(r)
+		if err != nil {
+			return err
+		}
+		defer sel.release()
+		answer, err := serve(sel, r)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, answer)
+	}
+}
+
+// readBody reads a body of at most so many bytes; what says what it says, and how.
+func readBody(r *http.Request, v any, most int64, what string) error {
+	d := json.NewDecoder(io.LimitReader(r.Body, most))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badStream{fmt.Errorf("the body says %s: %w", what, err)}
+	}
+	return nil
 }
 
 // apiError gives an error the status that says whose turn it is.
@@ -156,18 +182,7 @@ func spool(r io.Reader) (io.ReadSeeker, func(), error) {
 	return f, done, nil
 }
 
-func serveCheck(w http.ResponseWriter, r *http.Request) error {
-	sel, err := sitesOf(r)
-	if err != nil {
-		return err
-	}
-	defer sel.release()
-	report, err := sel.check(r.Context())
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, report)
-}
+func serveCheck(sel *selection, r *http.Request) ([]siteCheck, error) { return sel.check(r.Context()) }
 
 func writeJSON(w http.ResponseWriter, v any) error {
 	w.Header().Set("Content-Type", "application/json")

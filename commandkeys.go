@@ -3,13 +3,13 @@
 package mcpoauth
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -64,24 +64,19 @@ func printKeys(out io.Writer, all []siteKeys, err error) error {
 	if err != nil {
 		return err
 	}
-	date := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return t.UTC().Format(time.RFC3339)
-	}
 	table, now := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), clock.System()
 	fmt.Fprintln(table, "issuer\tkey\tid\talg\tstate\tcreated\tage\tuntil")
 	for _, s := range all {
 		for _, k := range s.Keys {
-			alg, age := k.Alg, "-"
-			if alg == "" {
-				alg = "-"
-			}
+			age := ""
 			if !k.Created.IsZero() {
 				age = brief(now.Sub(k.Created).Truncate(ageStep(now.Sub(k.Created))))
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Issuer, k.Use, k.KID, alg, k.State, date(k.Created), age, date(k.Until))
+			cells := []string{s.Issuer, k.Use, k.KID, k.Alg, k.State, stamp(k.Created), age, stamp(k.Until)}
+			for i, text := range cells {
+				cells[i] = cmp.Or(text, "-")
+			}
+			fmt.Fprintln(table, strings.Join(cells, "\t"))
 		}
 	}
 	return table.Flush()
@@ -104,11 +99,7 @@ func (r *serverStore) keys() (all []siteKeys, err error) {
 }
 
 func (r *serverStore) rotate(now bool) (all []siteKeys, err error) {
-	body, err := json.Marshal(rotation{Now: now})
-	if err != nil {
-		return nil, err
-	}
-	return all, r.askFor(&all, http.MethodPost, "keys/rotate", bytes.NewReader(body))
+	return all, r.tell(&all, "keys/rotate", rotation{Now: now})
 }
 
 func (o *localStore) keys() ([]siteKeys, error) { return o.sel.keys(context.Background(), inspecting) }

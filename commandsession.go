@@ -5,11 +5,9 @@ package mcpoauth
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -194,19 +192,11 @@ func stamp(t time.Time) string {
 }
 
 func (r *serverStore) revoke(what grants.Selection) (all []siteRevocation, err error) {
-	body, err := json.Marshal(what)
-	if err != nil {
-		return nil, err
-	}
-	return all, r.askFor(&all, http.MethodPost, "revoke", bytes.NewReader(body))
+	return all, r.tell(&all, "revoke", what)
 }
 
 func (r *serverStore) sessions(of string) (all sessionList, err error) {
-	body, err := json.Marshal(question{Of: of})
-	if err != nil {
-		return all, err
-	}
-	return all, r.askFor(&all, http.MethodPost, "sessions", bytes.NewReader(body))
+	return all, r.tell(&all, "sessions", question{Of: of})
 }
 
 func (o *localStore) revoke(what grants.Selection) ([]siteRevocation, error) {

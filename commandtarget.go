@@ -3,6 +3,7 @@
 package mcpoauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,6 +84,15 @@ func (r *serverStore) askFor(v any, method, path string, body io.Reader) error {
 	}
 	defer resp.Body.Close()
 	return json.NewDecoder(resp.Body).Decode(v)
+}
+
+// tell posts what is meant as JSON and decodes the answer into v.
+func (r *serverStore) tell(v any, path string, meant any) error {
+	body, err := json.Marshal(meant)
+	if err != nil {
+		return err
+	}
+	return r.askFor(v, http.MethodPost, path, bytes.NewReader(body))
 }
 
 func (r *serverStore) sites() (all []loadedSite, err error) {

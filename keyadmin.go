@@ -4,10 +4,8 @@ package mcpoauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -124,36 +122,17 @@ type rotation struct {
 // maxRotation bounds such a body in bytes.
 const maxRotation = 1 << 10
 
-func serveKeys(w http.ResponseWriter, r *http.Request) error {
-	sel, err := sitesOf(r)
-	if err != nil {
-		return err
-	}
-	defer sel.release()
-	all, err := sel.keys(r.Context(), working)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, all)
+func serveKeys(sel *selection, r *http.Request) ([]siteKeys, error) {
+	return sel.keys(r.Context(), working)
 }
 
-func serveRotate(w http.ResponseWriter, r *http.Request) error {
-	sel, err := sitesOf(r)
-	if err != nil {
-		return err
-	}
-	defer sel.release()
+func serveRotate(sel *selection, r *http.Request) ([]siteKeys, error) {
 	var body rotation
-	d := json.NewDecoder(io.LimitReader(r.Body, maxRotation))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&body); err != nil {
-		return badStream{fmt.Errorf(`the body says how to rotate, as {"now": false}: %w`, err)}
+	if err := readBody(r, &body, maxRotation, `how to rotate, as {"now": false}`); err != nil {
+		return nil, err
 	}
-	all, err := sel.rotateKeys(r.Context(), working, body.Now)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, all)
+	// What has begun is finished, also where the caller hangs up. The store bounds each step.
+	return sel.rotateKeys(context.WithoutCancel(r.Context()), working, body.Now)
 }
 
 // keyUse names a gauge.

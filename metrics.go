@@ -24,16 +24,8 @@ var (
 		"Time that the guard itself took for a request, without the server behind it.", nil, nil)
 	guardEntries = prometheus.NewDesc("caddy_mcp_oauth_guard_cache_entries",
 		"Tokens about which this node need not ask the store.", nil, nil)
-	accountChecks = prometheus.NewDesc("caddy_mcp_oauth_account_checks_total",
-		"Questions to the provider about accounts in use, by what became of them.", []string{"result"}, nil)
-	refreshes = prometheus.NewDesc("caddy_mcp_oauth_refresh_total",
-		"Requests with a refresh token by what became of them.", []string{"result"}, nil)
 	guardStreams = prometheus.NewDesc("caddy_mcp_oauth_guard_streams",
 		"Answers that are open now: event streams and upgraded connections.", nil, nil)
-	endings = prometheus.NewDesc("caddy_mcp_oauth_sessions_ended_total",
-		"Sessions that ended before their time, by who or what ended them.", []string{"by"}, nil)
-	revocations = prometheus.NewDesc("caddy_mcp_oauth_revoke_total",
-		"Requests to revoke a token of a session that is known, by what became of them.", []string{"result"}, nil)
 	keyAge = prometheus.NewDesc("caddy_mcp_oauth_key_age_seconds",
 		"How long ago the keys were made that are in use: the signing key of the JWTs, and the root.", []string{"issuer", "key"}, nil)
 )
@@ -43,8 +35,11 @@ type collector struct{}
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, refreshes, accountChecks, endings, revocations, keyAge} {
+	for _, d := range []*prometheus.Desc{guardRequests, guardDuration, guardEntries, guardStreams, keyAge} {
 		ch <- d
+	}
+	for _, t := range tallies {
+		ch <- t.desc
 	}
 }
 
@@ -54,17 +49,8 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(guardRequests, prometheus.CounterValue, float64(guardStats.Count(r)), r.String())
 	}
 	count, sum, buckets := guardStats.Histogram()
-	for i, r := range refreshResults {
-		ch <- prometheus.MustNewConstMetric(refreshes, prometheus.CounterValue, float64(refreshCounts[i].Load()), r)
-	}
-	for i, r := range accountResults {
-		ch <- prometheus.MustNewConstMetric(accountChecks, prometheus.CounterValue, float64(accountCounts[i].Load()), r)
-	}
-	for i, by := range endTriggers {
-		ch <- prometheus.MustNewConstMetric(endings, prometheus.CounterValue, float64(endCounts[i].Load()), by)
-	}
-	for i, r := range revokeResults {
-		ch <- prometheus.MustNewConstMetric(revocations, prometheus.CounterValue, float64(revokeCounts[i].Load()), r)
+	for _, t := range tallies {
+		t.collect(ch)
 	}
 	ch <- prometheus.MustNewConstHistogram(guardDuration, count, sum, buckets)
 	entries, streams := 0, 0

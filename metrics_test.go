@@ -4,6 +4,7 @@ package mcpoauth
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -100,12 +101,12 @@ func TestAccountMetrics(t *testing.T) {
 	c := newConfiguration(t)
 	c.load(sited("accounts.example.com"))
 	before := gathered(t, c.ctx.GetMetricsRegistry())
-	for _, mode := range append(accountResults[:], "same", "of a stranger's choice") {
-		accountCounter{}.Emit(t.Context(), event.Event{Kind: event.AccountVerified, Mode: mode})
+	for _, mode := range append(slices.Clone(accountChecks.names), "same", "of a stranger's choice") {
+		eventCounter{}.Emit(t.Context(), event.Event{Kind: event.AccountVerified, Mode: mode})
 	}
-	accountCounter{}.Emit(t.Context(), event.Event{Kind: event.Refreshed, Mode: "same"})
+	eventCounter{}.Emit(t.Context(), event.Event{Kind: event.Refreshed, Mode: "same"})
 	after := gathered(t, c.ctx.GetMetricsRegistry())
-	for _, result := range accountResults {
+	for _, result := range accountChecks.names {
 		want := 1.0
 		if result == "same" {
 			want = 2
@@ -138,7 +139,7 @@ func TestRefreshMetrics(t *testing.T) {
 		{Kind: event.RefreshRefused, Mode: "ahead"},
 		{Kind: event.Refreshed, Mode: "of a stranger's choice"},
 	} {
-		refreshCounter{}.Emit(t.Context(), e)
+		eventCounter{}.Emit(t.Context(), e)
 	}
 	after := gathered(t, c.ctx.GetMetricsRegistry())
 	want := map[string]float64{"rotated": 3, "graced": 1, "recovered": 1, "outage": 1, "reuse": 1, "invalid": 1, "unavailable": 1}
@@ -166,7 +167,7 @@ func TestEndMetrics(t *testing.T) {
 		{Kind: event.TokenRevoked, Mode: "refresh_token"}, {Kind: event.TokenRevoked, Mode: "access_token"},
 		{Kind: event.RevocationRefused, Mode: "other_client"}, {Kind: event.RevocationRefused, Mode: "request"},
 	} {
-		endCounter{}.Emit(t.Context(), e)
+		eventCounter{}.Emit(t.Context(), e)
 	}
 	after := gathered(t, c.ctx.GetMetricsRegistry())
 	for _, name := range []string{

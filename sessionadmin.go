@@ -5,10 +5,8 @@ package mcpoauth
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -169,47 +167,19 @@ type question struct {
 	Of string `json:"of"`
 }
 
-// readNaming reads a body that names sessions; example says how one looks.
-func readNaming(r *http.Request, v any, example string) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, maxNaming))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return badStream{fmt.Errorf("the body says whom it is about, as %s: %w", example, err)}
-	}
-	return nil
-}
-
-func serveRevoke(w http.ResponseWriter, r *http.Request) error {
-	sel, err := sitesOf(r)
-	if err != nil {
-		return err
-	}
-	defer sel.release()
+func serveRevoke(sel *selection, r *http.Request) ([]siteRevocation, error) {
 	var what grants.Selection
-	if err := readNaming(r, &what, `{"person": "…"}`); err != nil {
-		return err
+	if err := readBody(r, &what, maxNaming, `whom it is about, as {"person": "…"}`); err != nil {
+		return nil, err
 	}
 	// What has begun is finished, also where the caller hangs up. The store bounds each step.
-	all, err := sel.revoke(context.WithoutCancel(r.Context()), workingGrants, what)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, all)
+	return sel.revoke(context.WithoutCancel(r.Context()), workingGrants, what)
 }
 
-func serveSessions(w http.ResponseWriter, r *http.Request) error {
-	sel, err := sitesOf(r)
-	if err != nil {
-		return err
-	}
-	defer sel.release()
+func serveSessions(sel *selection, r *http.Request) (sessionList, error) {
 	var ask question
-	if err := readNaming(r, &ask, `{"of": "…"}`); err != nil {
-		return err
+	if err := readBody(r, &ask, maxNaming, `whom it is about, as {"of": "…"}`); err != nil {
+		return sessionList{}, err
 	}
-	all, err := sel.sessions(r.Context(), workingGrants, ask.Of)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, all)
+	return sel.sessions(r.Context(), workingGrants, ask.Of)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/grants"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/policy"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
@@ -48,19 +50,27 @@ func TestAdminRevoke(t *testing.T) {
 	}
 }
 
-// A revocation that has begun goes on where whoever asked for it hangs up: what it had not
-// reached would work for as long as its access tokens live.
-func TestAdminRevokeOutlivesTheCaller(t *testing.T) {
+// What has begun goes on where whoever asked for it hangs up: what a revocation had not
+// reached would work for as long as its access tokens live, and a rotation would be half done.
+func TestAdminOutlivesTheCaller(t *testing.T) {
 	_, h := running(t, sited("hangup.example.com"))
 	if _, err := opened(t, h).vault.Keyring(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp_oauth/revoke?issuer=https://hangup.example.com/oauth", strings.NewReader(`{"all":true}`))
-	w := httptest.NewRecorder()
-	if err := serveRevoke(w, r); err != nil || !strings.Contains(w.Body.String(), `"ended":0`) {
-		t.Errorf("%s, %v", w.Body, err)
+	for path, c := range map[string]struct {
+		serve      caddy.AdminHandlerFunc
+		body, want string
+	}{
+		"revoke":      {onSites(serveRevoke), `{"all":true}`, `"ended":0`},
+		"keys/rotate": {onSites(serveRotate), `{"now":true}`, `"state":"active"`},
+	} {
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp_oauth/"+path+"?issuer=https://hangup.example.com/oauth", strings.NewReader(c.body))
+		w := httptest.NewRecorder()
+		if err := c.serve(w, r); err != nil || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s: %s, %v", path, w.Body, err)
+		}
 	}
 }
 

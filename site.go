@@ -107,7 +107,7 @@ func (s *site) sinks() event.Sinks {
 	s.trail = audit.New(audit.Config{
 		Auditor: s.store, Site: seal.SiteOf(s.key.issuer).String(), Now: clock.System, Rand: rand.Reader, Log: s.log,
 	})
-	return event.Sinks{logSink{s.log, new(sampler)}, s.trail, refreshCounter{}, accountCounter{}, endCounter{}}
+	return event.Sinks{logSink{s.log, new(sampler)}, s.trail, eventCounter{}}
 }
 
 // open returns the services. The first caller makes them, others wait for it, and a
