@@ -64,9 +64,6 @@ func (s *active) genuineToken(r *http.Request, form url.Values) bool {
 	if showsSecret(r, form) {
 		return false
 	}
-	t, ok := tokens.Parse(tokens.Refresh, form.Get("token"))
-	if !ok {
-		t, ok = tokens.Parse(tokens.Access, form.Get("token"))
-	}
+	t, ok := tokens.ParseAny(form.Get("token"), tokens.Refresh, tokens.Access)
 	return ok && s.madeHere(r, t)
 }

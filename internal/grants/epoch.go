@@ -5,12 +5,12 @@ package grants
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/oauth"
+	"github.com/mcpoauth/caddy-mcp-oauth/internal/seal"
 	"github.com/mcpoauth/caddy-mcp-oauth/internal/vault"
 )
 
@@ -67,12 +67,8 @@ const (
 )
 
 func markOf(kind, value string) []byte {
-	h := sha256.New()
-	for _, s := range []string{kind, value} {
-		h.Write(binary.BigEndian.AppendUint16(nil, uint16(len(s))))
-		h.Write([]byte(s))
-	}
-	return h.Sum(nil)[:16]
+	sum := sha256.Sum256(seal.AppendSized(seal.AppendSized([]byte(nil), kind), value))
+	return sum[:16]
 }
 
 // names are what an administrator may call a person by: the sub of the JWT, an Entra

@@ -4,7 +4,6 @@ package grants
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 
@@ -80,8 +79,7 @@ func (s *Service) parseCode(ctx context.Context, text string) (tokens.Token, err
 
 // fits checks what a mistaken client may get wrong without losing the code.
 func (c *codeRecord) fits(terms Terms, code tokens.Token, r Redemption) error {
-	hash := code.Hash()
-	if subtle.ConstantTimeCompare(hash[:], c.Hash) != 1 {
+	if !same(code.Hash(), c.Hash) {
 		return refuse("another code with this id")
 	}
 	if c.Request.Client != r.Client {
@@ -164,7 +162,7 @@ func (s *Service) refuseReplay(ctx context.Context, rec *vault.Record[codeRecord
 	case err != nil:
 		return err
 	}
-	if err := s.End(ctx, id, "code_replayed"); err != nil {
+	if err := s.End(ctx, id, ReasonReplay); err != nil {
 		return err
 	}
 	s.Events.Emit(ctx, event.Event{

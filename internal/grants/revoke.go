@@ -4,7 +4,6 @@ package grants
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,10 +33,7 @@ const (
 // An access token goes alone. The kind is read from the token, so a hint about it has
 // nothing to add. An error is unknown.
 func (s *Service) Revoke(ctx context.Context, client, text string) (Revoked, error) {
-	t, ok := tokens.Parse(tokens.Refresh, text)
-	if !ok {
-		t, ok = tokens.Parse(tokens.Access, text)
-	}
+	t, ok := tokens.ParseAny(text, tokens.Refresh, tokens.Access)
 	if !ok {
 		return RevokedFake, nil
 	}
@@ -79,7 +75,7 @@ func (s *Service) revoke(ctx context.Context, client string, t tokens.Token) (Re
 		return RevokedGrant, nil
 	}
 	hash, before := t.Hash(), len(g.Access)
-	g.Access = slices.DeleteFunc(g.Access, func(a accessEntry) bool { return subtle.ConstantTimeCompare(a.Hash, hash[:]) == 1 })
+	g.Access = slices.DeleteFunc(g.Access, func(a accessEntry) bool { return same(hash, a.Hash) })
 	if len(g.Access) == before {
 		return RevokedNone, nil
 	}

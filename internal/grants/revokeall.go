@@ -107,52 +107,48 @@ func (r *revocation) signOut(ctx context.Context, subject string) error {
 
 // begin writes down that a revocation begins, and returns its number. of is what it means;
 // nil means everything.
-func (s *Service) begin(ctx context.Context, of []byte) (int64, error) {
-	for range attempts {
-		now := s.Now()
-		rec, err := vault.Get(ctx, s.Vault, epochKind, epochID)
-		if errors.Is(err, store.ErrNotFound) {
-			var first epochRecord
-			first.set(of, now.UnixMilli())
-			_, err = vault.Create(ctx, s.Vault, epochKind, epochID, first, vault.Options{Expires: now.Add(epochLife)})
-			if errors.Is(err, store.ErrExists) {
-				continue
-			}
-			return first.Number, err
-		}
-		if err != nil {
-			return 0, err
-		}
-		rec.Value.set(of, max(rec.Value.Number+1, now.UnixMilli()))
-		rec.Expires = now.Add(epochLife)
-		err = vault.Update(ctx, s.Vault, epochKind, rec)
-		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
-			return rec.Value.Number, err
-		}
-	}
-	return 0, fmt.Errorf("too many revocations at once")
+func (s *Service) begin(ctx context.Context, of []byte) (number int64, err error) {
+	err = upsert(ctx, s, epochKind, epochID, func(e *epochRecord) bool {
+		number = max(e.Number+1, s.Now().UnixMilli())
+		e.set(of, number)
+		return true
+	})
+	return number, err
 }
 
 // setEpoch sets the epoch of a person.
 func (s *Service) setEpoch(ctx context.Context, subject string, number int64) error {
+	return upsert(ctx, s, personKind, subject, func(p *personRecord) bool {
+		higher := number > p.Epoch
+		p.Epoch = max(p.Epoch, number)
+		return higher
+	})
+}
+
+// upsert changes a record that lives as long as epochs do, or makes it of the zero value.
+// Where others change it at the same time, change is called again; false writes nothing.
+func upsert[T any](ctx context.Context, s *Service, kind vault.Kind[T], id string, change func(*T) bool) error {
 	for range attempts {
 		expires := s.Now().Add(epochLife)
-		rec, err := vault.Get(ctx, s.Vault, personKind, subject)
-		if errors.Is(err, store.ErrNotFound) {
-			_, err = vault.Create(ctx, s.Vault, personKind, subject, personRecord{Epoch: number}, vault.Options{Expires: expires})
-			if errors.Is(err, store.ErrExists) {
-				continue
+		rec, err := vault.Get(ctx, s.Vault, kind, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			var first T
+			if !change(&first) {
+				return nil
 			}
+			_, err = vault.Create(ctx, s.Vault, kind, id, first, vault.Options{Expires: expires})
+		case err != nil:
 			return err
+		case !change(&rec.Value):
+			return nil
+		default:
+			rec.Expires = expires
+			err = vault.Update(ctx, s.Vault, kind, rec)
 		}
-		if err != nil || rec.Value.Epoch >= number {
-			return err
-		}
-		rec.Value.Epoch, rec.Expires = number, expires
-		err = vault.Update(ctx, s.Vault, personKind, rec)
-		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
-	return fmt.Errorf("person is changing too fast")
+	return fmt.Errorf("too many revocations at once")
 }

@@ -11,9 +11,9 @@ import (
 // Verifier asks the provider again about sign-ins that are being used: those whose access
 // tokens come with requests, and those that have streams open.
 type Verifier interface {
-	// Verify judges what an access token stands for before a request relies on it. It
-	// returns what the token stands for now, with Until set, and may have asked the provider
-	// for that, or may go on to ask it. The outcomes are those of Lookup.Access.
+	// Verify judges what an access token stands for before a request relies on it. It may ask
+	// the provider for that, and may go on to ask it afterwards. What it returns is the Access
+	// to go by, with Until set; the outcomes are those of Lookup.Access.
 	Verify(ctx context.Context, t *Target, a *Access, token string) (*Access, error)
 	// Key opens the data key of a grant with one of its access tokens and the Holder of its
 	// Access. Of two keys of one grant the one with the greater gen is newer.

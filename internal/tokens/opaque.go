@@ -120,6 +120,16 @@ func Parse(t Type, text string) (Token, bool) {
 	}, true
 }
 
+// ParseAny is Parse for a token of one of several types.
+func ParseAny(text string, types ...Type) (Token, bool) {
+	for _, t := range types {
+		if parsed, ok := Parse(t, text); ok {
+			return parsed, true
+		}
+	}
+	return Token{}, false
+}
+
 func decode(t Type, text string) (b [encodedSize]byte, ok bool) {
 	if len(text) != Length || t.prefix() == "" || !strings.HasPrefix(text, t.prefix()) {
 		return b, false
