@@ -94,8 +94,7 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 				t.Run(name+" "+version+" "+method, func(t *testing.T) {
 					t.Parallel()
 					w := newWorld(t)
-					s := &streamer{events: make(chan string), gone: make(chan struct{})}
-					w.backend = record(t, s)
+					s := w.streams()
 					config := globals(bothVersions) + w.site("")
 					if encoded {
 						config = withEncode(config)

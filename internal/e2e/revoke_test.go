@@ -171,8 +171,7 @@ func TestSec_I09_RevocationCutsStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			s := &streamer{events: make(chan string), gone: make(chan struct{})}
-			w.backend = record(t, s)
+			s := w.streams()
 			text := w.caddyfile("store file " + filepath.Join(t.TempDir(), "store.db") + "\n")
 			w.start(text)
 			c := w.raw(w.issuer)
@@ -191,8 +190,7 @@ func TestSec_I09_RevocationCutsStreams(t *testing.T) {
 func TestAccessTokenIsRevokedAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := &streamer{events: make(chan string), gone: make(chan struct{})}
-	w.backend = record(t, s)
+	s := w.streams()
 	w.start(w.caddyfile(""))
 	c := w.raw(w.issuer)
 	got := c.signIn(w.resource)
@@ -239,8 +237,7 @@ func TestRevocationReachesTheOtherNode(t *testing.T) {
 func TestRevocationCutsStreamsOfTheOtherNode(t *testing.T) {
 	t.Parallel()
 	server, w := redistest.Start(t), newWorld(t)
-	s := &streamer{events: make(chan string), gone: make(chan struct{})}
-	w.backend = record(t, s)
+	s := w.streams()
 	n := w.startNodes(t, "store redis redis://"+server.Addr+"\n")
 	n.to(1)
 	c := n.raw(n.issuer)

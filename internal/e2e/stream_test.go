@@ -19,6 +19,17 @@ type streamer struct {
 	gone   chan struct{} // closed when the client has hung up
 }
 
+func newStreamer() *streamer {
+	return &streamer{events: make(chan string), gone: make(chan struct{})}
+}
+
+// streams makes a streamer the backend.
+func (w *world) streams() *streamer {
+	s := newStreamer()
+	w.backend = record(w.t, s)
+	return s
+}
+
 // ServeHTTP implements http.Handler.
 func (s *streamer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -83,8 +94,7 @@ func TestStream(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			s := &streamer{events: make(chan string), gone: make(chan struct{})}
-			w.backend = record(t, s)
+			s := w.streams()
 			w.start(w.caddyfile(""))
 			got := w.raw(w.issuer).signIn(w.resource)
 			ctx, hangUp := context.WithTimeout(w.ctx, patience)

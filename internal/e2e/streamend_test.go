@@ -27,8 +27,7 @@ func ends(t *testing.T, stream *bufio.Scanner) {
 func TestRevocationCutsStreams(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := &streamer{events: make(chan string), gone: make(chan struct{})}
-	w.backend = record(t, s)
+	s := w.streams()
 	w.start(w.caddyfile(""))
 	c := w.raw(w.issuer)
 	a := c.begin(w.resource)
@@ -49,8 +48,7 @@ func TestRevocationCutsStreams(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := &streamer{events: make(chan string), gone: make(chan struct{})}
-	w.backend = record(t, s)
+	s := w.streams()
 	w.start(w.caddyfile("streams {\nmax_age 3s\nper_session 1\n}\n"))
 	got := w.raw(w.issuer).signIn(w.resource)
 	stream := w.listen(w.ctx, http.MethodGet, got.access)
@@ -73,7 +71,7 @@ func TestStreamsUntil(t *testing.T) {
 			t.Run(until+" "+method, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				s := &streamer{events: make(chan string), gone: make(chan struct{})}
+				s := newStreamer()
 				w.backend = record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method != http.MethodHead {
 						s.ServeHTTP(w, r)

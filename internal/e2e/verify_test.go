@@ -69,8 +69,7 @@ func TestSec_G09_VerifyEveryAcrossNodes(t *testing.T) {
 	server := redistest.Start(t)
 	w := newWorld(t)
 	w.signIn = "verify_account every 15m\n"
-	s := &streamer{events: make(chan string), gone: make(chan struct{})}
-	w.backend = record(t, s)
+	s := w.streams()
 	n := w.startNodes(t, "store redis redis://"+server.Addr+"\n")
 	const a, b = 0, 1
 	n.to(a)
